@@ -1,0 +1,361 @@
+//! Email addresses: parsed once, normalised, and never printed by accident.
+//!
+//! An [`Address`] is a dot-atom local part (ASCII or EAI, RFC 6531) in NFC and a domain in its UTS-46 A-label form, within
+//! the lengths of RFC 5321 section 4.5.3.1 (local 64, domain 253, whole 254 octets: RFC 3696 erratum 1690). Legal but unusual
+//! forms (quoted, literal, comment) are refused by name. This module never asks DNS; `verification` judges what can be mailed.
+
+use std::borrow::Cow;
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// The most octets of an address, a path of 256 less its brackets (RFC 3696 erratum 1690).
+pub const MAX_OCTETS: usize = 254;
+/// The most octets of a local part (RFC 5321 section 4.5.3.1.1).
+pub const MAX_LOCAL_PART_OCTETS: usize = 64;
+
+/// A parsed, normalised email address. The letter case of the local part is kept; comparison is by [`Address::key_form`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address {
+    text: String,
+    at: usize,
+}
+
+/// Why a text is not an address that can be kept. Positions count characters from 1 in the text without its outer blanks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// There is no text.
+    #[error("the address is empty")]
+    Empty,
+    /// A name with the address in angle brackets; the address inside is offered.
+    #[error("the address is wrapped in a display name")]
+    DisplayName {
+        /// The address inside the brackets, if that is one.
+        inner: Option<Address>,
+    },
+    /// A pasted `mailto:` link; the address inside is offered.
+    #[error("the address is a mailto link")]
+    MailtoLink {
+        /// The address inside the link, if that is one.
+        inner: Option<Address>,
+    },
+    /// No `@`.
+    #[error("the address has no @")]
+    MissingAt,
+    /// A second `@`.
+    #[error("the address has a second @ at position {position}")]
+    SecondAt {
+        /// Where the second `@` stands.
+        position: usize,
+    },
+    /// Nothing before the `@`.
+    #[error("there is nothing before the @")]
+    EmptyLocalPart,
+    /// Nothing after the `@`.
+    #[error("there is nothing after the @")]
+    EmptyDomain,
+    /// A character that an address cannot hold.
+    #[error("the address holds {character:?} at position {position}")]
+    UnexpectedCharacter {
+        /// The character.
+        character: char,
+        /// Where it stands.
+        position: usize,
+    },
+    /// A dot at the start or end of a part, or two together.
+    #[error("the address has a misplaced dot at position {position}")]
+    MisplacedDot {
+        /// Where the dot stands.
+        position: usize,
+    },
+    /// A quoted local part: legal, but refused.
+    #[error("addresses with a quoted part before the @ are not supported")]
+    QuotedLocalPart,
+    /// A comment in parentheses: legal, but refused.
+    #[error("addresses with a comment are not supported")]
+    Comment,
+    /// A network address in square brackets as domain: legal, but refused.
+    #[error("addresses at a network address in brackets are not supported")]
+    DomainLiteral,
+    /// A domain without a dot.
+    #[error("the domain has no dot")]
+    DotlessDomain,
+    /// A domain that ends in digits only.
+    #[error("the domain ends in a number")]
+    NumericTopLevelDomain,
+    /// A domain that breaks the rules for host names (UTS 46, STD 3).
+    #[error("the domain is not a valid host name")]
+    InvalidDomain,
+    /// More than [`MAX_LOCAL_PART_OCTETS`].
+    #[error("the part before the @ has {octets} octets, more than 64")]
+    LocalPartTooLong {
+        /// How many it has, in UTF-8.
+        octets: usize,
+    },
+    /// More than [`MAX_OCTETS`].
+    #[error("the address has {octets} octets, more than 254")]
+    TooLong {
+        /// How many it has, the domain in its A-label form where that is known.
+        octets: usize,
+    },
+}
+
+impl AddressError {
+    /// The machine-readable code of the error.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::DisplayName { .. } => "display_name",
+            Self::MailtoLink { .. } => "mailto_link",
+            Self::MissingAt => "missing_at",
+            Self::SecondAt { .. } => "second_at",
+            Self::EmptyLocalPart => "empty_local_part",
+            Self::EmptyDomain => "empty_domain",
+            Self::UnexpectedCharacter { .. } => "unexpected_character",
+            Self::MisplacedDot { .. } => "misplaced_dot",
+            Self::QuotedLocalPart => "quoted_local_part",
+            Self::Comment => "comment",
+            Self::DomainLiteral => "domain_literal",
+            Self::DotlessDomain => "dotless_domain",
+            Self::NumericTopLevelDomain => "numeric_top_level_domain",
+            Self::InvalidDomain => "invalid_domain",
+            Self::LocalPartTooLong { .. } => "local_part_too_long",
+            Self::TooLong { .. } => "too_long",
+        }
+    }
+
+    /// The address that was probably meant, where one was found inside the text.
+    #[must_use]
+    pub fn inner(&self) -> Option<&Address> {
+        match self {
+            Self::DisplayName { inner } | Self::MailtoLink { inner } => inner.as_ref(),
+            Self::Empty
+            | Self::MissingAt
+            | Self::SecondAt { .. }
+            | Self::EmptyLocalPart
+            | Self::EmptyDomain
+            | Self::UnexpectedCharacter { .. }
+            | Self::MisplacedDot { .. }
+            | Self::QuotedLocalPart
+            | Self::Comment
+            | Self::DomainLiteral
+            | Self::DotlessDomain
+            | Self::NumericTopLevelDomain
+            | Self::InvalidDomain
+            | Self::LocalPartTooLong { .. }
+            | Self::TooLong { .. } => None,
+        }
+    }
+}
+
+impl Address {
+    /// Reads a bare address; outer blanks are dropped.
+    ///
+    /// # Errors
+    /// Each rejection has its own reason. A display name or a `mailto:` link is an error that carries the address inside.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:")) {
+            let inner = text.get(7..).and_then(|rest| rest.split('?').next()).unwrap_or_default();
+            return Err(AddressError::MailtoLink { inner: Self::parse_bare(inner).ok() });
+        }
+        if let Some(inner) = in_brackets(text) {
+            return Err(AddressError::DisplayName { inner: Self::parse_bare(inner).ok() });
+        }
+        Self::parse_bare(text)
+    }
+
+    /// Reads an address as mail headers and SES carry it: bare, in brackets, or behind a display name.
+    ///
+    /// # Errors
+    /// As [`Address::parse`], but for the display name and the `mailto:` link, which are read through.
+    pub fn parse_mailbox(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text).or_else(|error| error.inner().cloned().ok_or(error))
+    }
+
+    fn parse_bare(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        // An address of the greatest length has at most this many octets before normalisation (four a character).
+        if text.len() > 4 * MAX_OCTETS {
+            return Err(AddressError::TooLong { octets: text.len() });
+        }
+        if text.starts_with('"') {
+            return Err(AddressError::QuotedLocalPart);
+        }
+        if text.contains(['(', ')']) {
+            return Err(AddressError::Comment);
+        }
+        let (local, domain) = text.split_once('@').ok_or(AddressError::MissingAt)?;
+        let domain_position = local.chars().count() + 2;
+        if domain.starts_with('[') {
+            return Err(AddressError::DomainLiteral);
+        }
+        if let Some((_, position)) = domain.chars().zip(domain_position..).find(|(c, _)| *c == '@') {
+            return Err(AddressError::SecondAt { position });
+        }
+        let local = read_local_part(local)?;
+        let domain = read_domain(domain, domain_position)?;
+        let octets = local.len() + 1 + domain.len();
+        if octets > MAX_OCTETS {
+            return Err(AddressError::TooLong { octets });
+        }
+        Ok(Self { at: local.len(), text: [local.as_str(), "@", domain.as_ref()].concat() })
+    }
+
+    /// The address: local part as written (in NFC), `@`, domain as A-labels in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What stands before the `@`.
+    #[must_use]
+    pub fn local_part(&self) -> &str {
+        self.text.get(..self.at).unwrap_or_default()
+    }
+
+    /// The domain as A-labels in lower case, without a final dot.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.text.get(self.at + 1..).unwrap_or_default()
+    }
+
+    /// The form under which evidence is kept: without letter case. Mail is sent to [`Address::as_str`].
+    #[must_use]
+    pub fn key_form(&self) -> String {
+        let local: String = self.local_part().to_lowercase().nfc().collect();
+        [local.as_str(), "@", self.domain()].concat()
+    }
+
+    /// Whether both are the same mailbox for us: equal but for letter case.
+    #[must_use]
+    pub fn is_same_mailbox(&self, other: &Self) -> bool {
+        self.key_form() == other.key_form()
+    }
+
+    /// Whether SES can send to it: SES has no SMTPUTF8, so the local part must be ASCII (SES API reference, `Destination`).
+    #[must_use]
+    pub fn is_sendable_by_ses(&self) -> bool {
+        self.local_part().is_ascii()
+    }
+}
+
+/// What stands between the last `<` and a final `>`.
+fn in_brackets(text: &str) -> Option<&str> {
+    text.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')).map(|(_, inner)| inner)
+}
+
+fn read_local_part(local: &str) -> Result<String, AddressError> {
+    if local.is_empty() {
+        return Err(AddressError::EmptyLocalPart);
+    }
+    check_local_part(local)?;
+    let normal: String = local.nfc().collect();
+    // NFC can make an ASCII mark out of another character (U+037E becomes a semicolon), so it is checked again.
+    check_local_part(&normal)?;
+    if normal.len() > MAX_LOCAL_PART_OCTETS {
+        return Err(AddressError::LocalPartTooLong { octets: normal.len() });
+    }
+    Ok(normal)
+}
+
+fn check_local_part(local: &str) -> Result<(), AddressError> {
+    check_dots(local, 1)?;
+    match local.chars().zip(1..).find(|(c, _)| *c != '.' && !is_local_part_character(*c)) {
+        Some((character, position)) => Err(AddressError::UnexpectedCharacter { character, position }),
+        None => Ok(()),
+    }
+}
+
+/// `atext` of RFC 5322 section 3.2.3, widened by RFC 6531 to what is not ASCII, less the invisible and the private.
+fn is_local_part_character(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    }
+    let invisible = ['\u{ad}'..='\u{ad}', '\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}']
+        .iter()
+        .any(|range| range.contains(&c));
+    let private = ('\u{e000}'..='\u{f8ff}').contains(&c) || c >= '\u{f0000}' || ('\u{fff0}'..='\u{ffff}').contains(&c);
+    !(invisible || private || c.is_control() || c.is_whitespace() || c == '\u{feff}')
+}
+
+fn check_dots(part: &str, first_position: usize) -> Result<(), AddressError> {
+    let last = part.chars().count().saturating_sub(1);
+    let mut before = '.';
+    for (index, c) in part.chars().enumerate() {
+        if c == '.' && (before == '.' || index == last) {
+            return Err(AddressError::MisplacedDot { position: first_position + index });
+        }
+        before = c;
+    }
+    Ok(())
+}
+
+fn read_domain(domain: &str, first_position: usize) -> Result<Cow<'_, str>, AddressError> {
+    if domain.is_empty() {
+        return Err(AddressError::EmptyDomain);
+    }
+    check_dots(domain, first_position)?;
+    let odd = |c: &char| c.is_whitespace() || c.is_control() || (c.is_ascii() && !c.is_ascii_alphanumeric() && !".-".contains(*c));
+    if let Some((character, position)) = domain.chars().zip(first_position..).find(|(c, _)| odd(c)) {
+        return Err(AddressError::UnexpectedCharacter { character, position });
+    }
+    let domain = Uts46::new()
+        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Verify)
+        .map_err(|_| AddressError::InvalidDomain)?;
+    let (_, top_level) = domain.rsplit_once('.').ok_or(AddressError::DotlessDomain)?;
+    if top_level.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AddressError::NumericTopLevelDomain);
+    }
+    Ok(domain)
+}
+
+impl core::fmt::Debug for Address {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Address(..)")
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.text
+    }
+}
+
+/// The keyed hash of an address's [`Address::key_form`]: what stands in keys and logs where the address must not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AddressKey(String);
+
+impl AddressKey {
+    /// Wraps a hash in hexadecimal.
+    #[must_use]
+    pub fn new(hash: String) -> Self {
+        Self(hash)
+    }
+
+    /// The hash in hexadecimal.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Display for AddressKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

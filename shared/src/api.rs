@@ -1,0 +1,225 @@
+//! The wire types that the functions and the widget share. JSON, times as RFC 3339, codes as in the enums they come from.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::assessment::{Reason, Resolution};
+use crate::evidence::EvidenceId;
+use crate::lead::{CheckAgainRefusal, Lead, LeadAssessment, LeadId, Standing, Status};
+use crate::log::Entry;
+use crate::verification::Verdict;
+
+/// The most leads of one `POST /v1/statuses`.
+pub const MAX_STATUSES: usize = 100;
+
+/// `POST /v1/statuses`: asks for the status of 1 to [`MAX_STATUSES`] leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusesRequest {
+    /// The leads. Duplicates are folded.
+    pub leads: Vec<LeadId>,
+}
+
+/// The answer to [`StatusesRequest`]: one entry per different lead, in the order asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusesReply {
+    /// The statuses.
+    pub statuses: Vec<LeadStatus>,
+}
+
+/// The status of one lead, as its bubble shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadStatus {
+    /// The lead.
+    pub lead: LeadId,
+    /// `active`, `unconfirmed`, `unsubscribed`, `soft_bouncing` or `blocklisted`; `unknown` for a lead that was never saved.
+    pub status: String,
+    /// What the lead is when nothing blocks it. Absent for an unknown lead.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub standing: Option<Standing>,
+    /// The code of the [`Reason`], if blocklisted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The cause within the reason, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Timestamp>,
+    /// The evidence that the status follows from, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub because: Vec<EvidenceId>,
+    /// How a block is lifted, if blocklisted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resolution: Option<Resolution>,
+    /// Whether Check again may be pressed now.
+    #[serde(default)]
+    pub may_check_again: bool,
+    /// The time before which Check again is not permitted, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub check_again_from: Option<Timestamp>,
+    /// The provider's own text, if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub diagnostic: Option<String>,
+}
+
+impl LeadStatus {
+    /// The status of a lead that was assessed at `now`.
+    #[must_use]
+    pub fn new(lead: LeadId, assessment: LeadAssessment, now: Timestamp) -> Self {
+        let may_check_again = assessment.may_check_again(now).is_ok();
+        let reason = assessment.status.reason();
+        Self {
+            lead,
+            status: assessment.status.code().to_owned(),
+            standing: Some(assessment.standing),
+            reason: reason.map(|reason| reason.code().to_owned()),
+            cause: reason.and_then(Reason::cause).map(str::to_owned),
+            since: assessment.since,
+            because: assessment.because,
+            resolution: assessment.resolution,
+            may_check_again,
+            check_again_from: assessment.check_again_from,
+            diagnostic: assessment.diagnostic,
+        }
+    }
+
+    /// The status of a lead that was never saved in this account.
+    #[must_use]
+    pub fn unknown(lead: LeadId) -> Self {
+        Self {
+            lead,
+            status: "unknown".to_owned(),
+            standing: None,
+            reason: None,
+            cause: None,
+            since: None,
+            because: Vec::new(),
+            resolution: None,
+            may_check_again: false,
+            check_again_from: None,
+            diagnostic: None,
+        }
+    }
+
+    /// The status as the domain's type; `None` for an unknown lead, and for codes this version does not know.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        match self.status.as_str() {
+            "soft_bouncing" => Some(Status::SoftBouncing),
+            "blocklisted" => {
+                Reason::from_codes(self.reason.as_deref()?, self.cause.as_deref()).map(Status::Blocklisted)
+            }
+            standing => Standing::from_code(standing).map(Status::Standing),
+        }
+    }
+}
+
+/// `PUT /v1/leads/{id}`: saves a lead. The same call again changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaveLead {
+    /// The lead's address, bare.
+    pub address: String,
+    /// The lead's standing; absent leaves it as it is (`active` for a new lead).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub standing: Option<Standing>,
+    /// Since when the lead has that standing; absent is now, if it changes. Matters where the recipient unsubscribes by SES.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub standing_since: Option<Timestamp>,
+}
+
+/// The answer to `PUT` and `GET /v1/leads/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedLead {
+    /// The lead's current address, normalised.
+    pub address: String,
+    /// Its status.
+    #[serde(flatten)]
+    pub status: LeadStatus,
+    /// What the verification of this save found; absent if the address was not verified now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verification: Option<Verdict>,
+}
+
+impl SavedLead {
+    /// The view of `lead`, assessed at `now`.
+    #[must_use]
+    pub fn new(lead: &Lead, assessment: LeadAssessment, verification: Option<Verdict>, now: Timestamp) -> Self {
+        let status = LeadStatus::new(lead.id.clone(), assessment, now);
+        Self { address: lead.address.as_str().to_owned(), status, verification }
+    }
+}
+
+/// How a press of Check again ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The request was processed; the status says what came of it.
+    Sent,
+    /// The request could not be processed; nothing was changed.
+    Fail,
+}
+
+/// The answer to `POST /v1/leads/{id}/rechecks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecheckReply {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status afterwards.
+    pub status: LeadStatus,
+    /// What the verification found.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verification: Option<Verdict>,
+}
+
+/// The answer to `GET /v1/leads/{id}/log`, newest entry first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReply {
+    /// A page of entries.
+    pub entries: Vec<Entry>,
+    /// Asks for the next page, as `?cursor=`; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_cursor: Option<String>,
+}
+
+/// A problem document (RFC 9457), with the members that ours carry beside the standard ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A URI that names the kind of problem, always `https://leadlight.dev/problems/` and a code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind of problem in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This occurrence in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+    /// The field that is wrong, as a JSON pointer into the body, or the name of a header, path or query parameter.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub field: Option<String>,
+    /// A machine-readable code of what is wrong with the field.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub code: Option<String>,
+    /// What was probably meant: the address inside a pasted display name or link.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suggestion: Option<String>,
+    /// When to try again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_at: Option<Timestamp>,
+}
+
+impl CheckAgainRefusal {
+    /// The machine-readable code of the refusal.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotBlocklisted => "not_blocklisted",
+            Self::Complaint => "complaint",
+            Self::SupportOnly => "support_only",
+            Self::AddressUnchanged => "address_unchanged",
+            Self::TooEarly { .. } => "too_early",
+        }
+    }
+}
