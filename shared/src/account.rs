@@ -38,7 +38,10 @@ pub(crate) fn check_identifier(text: &str, max: usize, also: &str) -> Result<(),
     }
     let odd = |c: &char| !c.is_ascii_alphanumeric() && !also.contains(*c);
     match text.chars().zip(1..).find(|(c, _)| odd(c)) {
-        Some((character, position)) => Err(IdentifierError::UnexpectedCharacter { character, position }),
+        Some((character, position)) => Err(IdentifierError::UnexpectedCharacter {
+            character,
+            position,
+        }),
         None => Ok(()),
     }
 }
@@ -49,11 +52,23 @@ mod tests {
 
     #[test]
     fn an_identifier_cannot_break_out_of_a_key() {
-        assert_eq!(AccountId::parse("acme-1").map(String::from), Ok("acme-1".to_owned()));
+        assert_eq!(
+            AccountId::parse("acme-1").map(String::from),
+            Ok("acme-1".to_owned())
+        );
         assert_eq!(AccountId::parse(""), Err(IdentifierError::Empty));
-        assert_eq!(AccountId::parse(&"a".repeat(65)), Err(IdentifierError::TooLong { max: 64 }));
-        let odd = IdentifierError::UnexpectedCharacter { character: '#', position: 2 };
+        assert_eq!(
+            AccountId::parse(&"a".repeat(65)),
+            Err(IdentifierError::TooLong { max: 64 })
+        );
+        let odd = IdentifierError::UnexpectedCharacter {
+            character: '#',
+            position: 2,
+        };
         assert_eq!(AccountId::parse("a#lead"), Err(odd));
-        assert_eq!(serde_json::from_str::<AccountId>("\"a#lead\"").map_err(|e| e.is_data()), Err(true));
+        assert_eq!(
+            serde_json::from_str::<AccountId>("\"a#lead\"").map_err(|e| e.is_data()),
+            Err(true)
+        );
     }
 }

@@ -161,12 +161,22 @@ impl Address {
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
-        if text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:")) {
-            let inner = text.get(7..).and_then(|rest| rest.split('?').next()).unwrap_or_default();
-            return Err(AddressError::MailtoLink { inner: Self::parse_bare(inner).ok() });
+        if text
+            .get(..7)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"))
+        {
+            let inner = text
+                .get(7..)
+                .and_then(|rest| rest.split('?').next())
+                .unwrap_or_default();
+            return Err(AddressError::MailtoLink {
+                inner: Self::parse_bare(inner).ok(),
+            });
         }
         if let Some(inner) = in_brackets(text) {
-            return Err(AddressError::DisplayName { inner: Self::parse_bare(inner).ok() });
+            return Err(AddressError::DisplayName {
+                inner: Self::parse_bare(inner).ok(),
+            });
         }
         Self::parse_bare(text)
     }
@@ -196,7 +206,11 @@ impl Address {
         if domain.starts_with('[') {
             return Err(AddressError::DomainLiteral);
         }
-        if let Some((_, position)) = domain.chars().zip(domain_position..).find(|(c, _)| *c == '@') {
+        if let Some((_, position)) = domain
+            .chars()
+            .zip(domain_position..)
+            .find(|(c, _)| *c == '@')
+        {
             return Err(AddressError::SecondAt { position });
         }
         let local = read_local_part(local)?;
@@ -205,7 +219,10 @@ impl Address {
         if octets > MAX_OCTETS {
             return Err(AddressError::TooLong { octets });
         }
-        Ok(Self { at: local.len(), text: [local.as_str(), "@", domain.as_ref()].concat() })
+        Ok(Self {
+            at: local.len(),
+            text: [local.as_str(), "@", domain.as_ref()].concat(),
+        })
     }
 
     /// The address: local part as written (in NFC), `@`, domain as A-labels in lower case.
@@ -248,7 +265,9 @@ impl Address {
 
 /// What stands between the last `<` and a final `>`.
 fn in_brackets(text: &str) -> Option<&str> {
-    text.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')).map(|(_, inner)| inner)
+    text.strip_suffix('>')
+        .and_then(|rest| rest.rsplit_once('<'))
+        .map(|(_, inner)| inner)
 }
 
 fn read_local_part(local: &str) -> Result<String, AddressError> {
@@ -260,15 +279,24 @@ fn read_local_part(local: &str) -> Result<String, AddressError> {
     // NFC can make an ASCII mark out of another character (U+037E becomes a semicolon), so it is checked again.
     check_local_part(&normal)?;
     if normal.len() > MAX_LOCAL_PART_OCTETS {
-        return Err(AddressError::LocalPartTooLong { octets: normal.len() });
+        return Err(AddressError::LocalPartTooLong {
+            octets: normal.len(),
+        });
     }
     Ok(normal)
 }
 
 fn check_local_part(local: &str) -> Result<(), AddressError> {
     check_dots(local, 1)?;
-    match local.chars().zip(1..).find(|(c, _)| *c != '.' && !is_local_part_character(*c)) {
-        Some((character, position)) => Err(AddressError::UnexpectedCharacter { character, position }),
+    match local
+        .chars()
+        .zip(1..)
+        .find(|(c, _)| *c != '.' && !is_local_part_character(*c))
+    {
+        Some((character, position)) => Err(AddressError::UnexpectedCharacter {
+            character,
+            position,
+        }),
         None => Ok(()),
     }
 }
@@ -278,10 +306,17 @@ fn is_local_part_character(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     }
-    let invisible = ['\u{ad}'..='\u{ad}', '\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}']
-        .iter()
-        .any(|range| range.contains(&c));
-    let private = ('\u{e000}'..='\u{f8ff}').contains(&c) || c >= '\u{f0000}' || ('\u{fff0}'..='\u{ffff}').contains(&c);
+    let invisible = [
+        '\u{ad}'..='\u{ad}',
+        '\u{200b}'..='\u{200f}',
+        '\u{2028}'..='\u{202e}',
+        '\u{2060}'..='\u{206f}',
+    ]
+    .iter()
+    .any(|range| range.contains(&c));
+    let private = ('\u{e000}'..='\u{f8ff}').contains(&c)
+        || c >= '\u{f0000}'
+        || ('\u{fff0}'..='\u{ffff}').contains(&c);
     !(invisible || private || c.is_control() || c.is_whitespace() || c == '\u{feff}')
 }
 
@@ -290,7 +325,9 @@ fn check_dots(part: &str, first_position: usize) -> Result<(), AddressError> {
     let mut before = '.';
     for (index, c) in part.chars().enumerate() {
         if c == '.' && (before == '.' || index == last) {
-            return Err(AddressError::MisplacedDot { position: first_position + index });
+            return Err(AddressError::MisplacedDot {
+                position: first_position + index,
+            });
         }
         before = c;
     }
@@ -302,12 +339,25 @@ fn read_domain(domain: &str, first_position: usize) -> Result<Cow<'_, str>, Addr
         return Err(AddressError::EmptyDomain);
     }
     check_dots(domain, first_position)?;
-    let odd = |c: &char| c.is_whitespace() || c.is_control() || (c.is_ascii() && !c.is_ascii_alphanumeric() && !".-".contains(*c));
-    if let Some((character, position)) = domain.chars().zip(first_position..).find(|(c, _)| odd(c)) {
-        return Err(AddressError::UnexpectedCharacter { character, position });
+    let odd = |c: &char| {
+        c.is_whitespace()
+            || c.is_control()
+            || (c.is_ascii() && !c.is_ascii_alphanumeric() && !".-".contains(*c))
+    };
+    if let Some((character, position)) = domain.chars().zip(first_position..).find(|(c, _)| odd(c))
+    {
+        return Err(AddressError::UnexpectedCharacter {
+            character,
+            position,
+        });
     }
     let domain = Uts46::new()
-        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Verify)
+        .to_ascii(
+            domain.as_bytes(),
+            AsciiDenyList::STD3,
+            Hyphens::Check,
+            DnsLength::Verify,
+        )
         .map_err(|_| AddressError::InvalidDomain)?;
     let (_, top_level) = domain.rsplit_once('.').ok_or(AddressError::DotlessDomain)?;
     if top_level.bytes().all(|b| b.is_ascii_digit()) {

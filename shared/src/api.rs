@@ -107,9 +107,8 @@ impl LeadStatus {
     pub fn status(&self) -> Option<Status> {
         match self.status.as_str() {
             "soft_bouncing" => Some(Status::SoftBouncing),
-            "blocklisted" => {
-                Reason::from_codes(self.reason.as_deref()?, self.cause.as_deref()).map(Status::Blocklisted)
-            }
+            "blocklisted" => Reason::from_codes(self.reason.as_deref()?, self.cause.as_deref())
+                .map(Status::Blocklisted),
             standing => Standing::from_code(standing).map(Status::Standing),
         }
     }
@@ -145,9 +144,18 @@ pub struct SavedLead {
 impl SavedLead {
     /// The view of `lead`, assessed at `now`.
     #[must_use]
-    pub fn new(lead: &Lead, assessment: LeadAssessment, verification: Option<Verdict>, now: Timestamp) -> Self {
+    pub fn new(
+        lead: &Lead,
+        assessment: LeadAssessment,
+        verification: Option<Verdict>,
+        now: Timestamp,
+    ) -> Self {
         let status = LeadStatus::new(lead.id.clone(), assessment, now);
-        Self { address: lead.address.as_str().to_owned(), status, verification }
+        Self {
+            address: lead.address.as_str().to_owned(),
+            status,
+            verification,
+        }
     }
 }
 

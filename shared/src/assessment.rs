@@ -5,7 +5,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::codes::coded;
-use crate::evidence::{Attribution, Authority, BounceCause, Evidence, EvidenceId, Fact, Message, Piece, Report, SuppressionList};
+use crate::evidence::{
+    Attribution, Authority, BounceCause, Evidence, EvidenceId, Fact, Message, Piece, Report,
+    SuppressionList,
+};
 use crate::policy::Policy;
 use crate::verification::{Flag, UndeliverableCause, Verdict};
 
@@ -33,10 +36,20 @@ impl Reason {
     pub fn all() -> impl Iterator<Item = Self> {
         let complaints = Attribution::ALL.iter().copied().map(Self::SpamComplaint);
         let bounces = BounceCause::ALL.iter().copied().map(Self::HardBounce);
-        let withheld = SuppressionList::ALL.iter().copied().map(Self::WithheldByProvider);
-        let undeliverable = UndeliverableCause::ALL.iter().copied().map(Self::Undeliverable);
+        let withheld = SuppressionList::ALL
+            .iter()
+            .copied()
+            .map(Self::WithheldByProvider);
+        let undeliverable = UndeliverableCause::ALL
+            .iter()
+            .copied()
+            .map(Self::Undeliverable);
         let single = [Self::Manual, Self::KnownSpammer, Self::RepeatedSoftBounces];
-        complaints.chain(bounces).chain(withheld).chain(undeliverable).chain(single)
+        complaints
+            .chain(bounces)
+            .chain(withheld)
+            .chain(undeliverable)
+            .chain(single)
     }
 
     /// The machine-readable code, without the cause.
@@ -136,7 +149,11 @@ impl Assessment {
             because: grounds.iter().map(|piece| piece.id.clone()).collect(),
             resolution,
             check_again_from: None,
-            diagnostic: grounds.iter().rev().find_map(|piece| diagnostic(&piece.fact)).map(str::to_owned),
+            diagnostic: grounds
+                .iter()
+                .rev()
+                .find_map(|piece| diagnostic(&piece.fact))
+                .map(str::to_owned),
         }
     }
 
@@ -157,7 +174,11 @@ impl Assessment {
 /// Reads the status of an address from its evidence. Strongest first; the first step that finds something answers.
 #[must_use]
 pub fn assess(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Assessment {
-    let view = View { evidence, policy, now };
+    let view = View {
+        evidence,
+        policy,
+        now,
+    };
     view.complaint()
         .or_else(|| view.manual_block())
         .or_else(|| view.known_spammer())
@@ -174,7 +195,9 @@ pub fn objection(verdict: &Verdict, policy: &Policy) -> Option<Reason> {
     match verdict {
         Verdict::KnownSpammer { .. } => Some(Reason::KnownSpammer),
         Verdict::Undeliverable { cause } => Some(Reason::Undeliverable(*cause)),
-        Verdict::Risky { flags } if policy.block_disposable && flags.contains(&Flag::Disposable) => {
+        Verdict::Risky { flags }
+            if policy.block_disposable && flags.contains(&Flag::Disposable) =>
+        {
             Some(Reason::Undeliverable(UndeliverableCause::Disposable))
         }
         Verdict::Risky { flags } if policy.block_role && flags.contains(&Flag::Role) => {
@@ -194,40 +217,70 @@ impl<'a> View<'a> {
     fn complaint(&self) -> Option<Assessment> {
         let consent = self.supported_at(true);
         let lifted_candidates = consent.max(self.supported_at(false));
-        let complaints = |wanted, lifted: Option<Timestamp>| {
-            self.select(lifted, move |fact| if let Fact::Complaint { attribution, .. } = fact { (*attribution == wanted).then_some(()) } else { None })
+        let complaints = |wanted, lifted| {
+            self.select(lifted, move |fact| {
+                fact.attribution().filter(|found| *found == wanted)
+            })
         };
         let certain = complaints(Attribution::Certain, consent);
         if !certain.is_empty() {
-            return Some(Assessment::block(Reason::SpamComplaint(Attribution::Certain), Resolution::Never, pieces(certain)));
+            return Some(Assessment::block(
+                Reason::SpamComplaint(Attribution::Certain),
+                Resolution::Never,
+                pieces(certain),
+            ));
         }
         let candidates = complaints(Attribution::Candidate, lifted_candidates);
         let reason = Reason::SpamComplaint(Attribution::Candidate);
-        (!candidates.is_empty()).then(|| Assessment::block(reason, Resolution::SupportOnly, pieces(candidates)))
+        (!candidates.is_empty())
+            .then(|| Assessment::block(reason, Resolution::SupportOnly, pieces(candidates)))
     }
 
     fn manual_block(&self) -> Option<Assessment> {
         let lifted = self.supported_at(true).max(self.supported_at(false));
-        let blocks = self.select(lifted, |fact| if let Fact::ManualBlock { .. } = fact { Some(()) } else { None });
-        (!blocks.is_empty()).then(|| Assessment::block(Reason::Manual, Resolution::SupportOnly, pieces(blocks)))
+        let blocks = self.select(lifted, |fact| {
+            if let Fact::ManualBlock { .. } = fact {
+                Some(())
+            } else {
+                None
+            }
+        });
+        (!blocks.is_empty())
+            .then(|| Assessment::block(Reason::Manual, Resolution::SupportOnly, pieces(blocks)))
     }
 
     fn known_spammer(&self) -> Option<Assessment> {
         let (piece, reason) = self.objection()?;
-        (reason == Reason::KnownSpammer).then(|| Assessment::block(reason, Resolution::AfterAddressChange, vec![piece]))
+        (reason == Reason::KnownSpammer)
+            .then(|| Assessment::block(reason, Resolution::AfterAddressChange, vec![piece]))
     }
 
     fn hard_bounce(&self) -> Option<Assessment> {
-        let bounces = self.select(self.evidence.released_at(), |fact| if let Fact::HardBounce { cause, .. } = fact { Some(*cause) } else { None });
-        let about_the_address = bounces.iter().rev().find(|(_, cause)| cause.is_about_the_address());
+        let bounces = self.select(self.evidence.released_at(), |fact| {
+            if let Fact::HardBounce { cause, .. } = fact {
+                Some(*cause)
+            } else {
+                None
+            }
+        });
+        let about_the_address = bounces
+            .iter()
+            .rev()
+            .find(|(_, cause)| cause.is_about_the_address());
         if let Some((_, cause)) = about_the_address {
             let reason = Reason::HardBounce(*cause);
-            return Some(Assessment::block(reason, Resolution::AfterAddressChange, pieces(bounces)));
+            return Some(Assessment::block(
+                reason,
+                Resolution::AfterAddressChange,
+                pieces(bounces),
+            ));
         }
         let (_, cause) = bounces.last()?;
         let reason = Reason::HardBounce(*cause);
         let interval = days(self.policy.recheck_interval_days);
-        let check_again_from = self.rechecked_at().and_then(|at| at.checked_add(interval).ok());
+        let check_again_from = self
+            .rechecked_at()
+            .and_then(|at| at.checked_add(interval).ok());
         Some(Assessment {
             check_again_from: check_again_from.filter(|from| *from > self.now),
             ..Assessment::block(reason, Resolution::CheckAgain, pieces(bounces))
@@ -235,11 +288,25 @@ impl<'a> View<'a> {
     }
 
     fn withheld(&self) -> Option<Assessment> {
-        let withheld = self.select(self.evidence.released_at(), |fact| if let Fact::Withheld { list, .. } = fact { Some(*list) } else { None });
+        let withheld = self.select(self.evidence.released_at(), |fact| {
+            if let Fact::Withheld { list, .. } = fact {
+                Some(*list)
+            } else {
+                None
+            }
+        });
         let (_, newest) = withheld.last()?;
         let reason = Reason::WithheldByProvider(*newest);
-        let global = withheld.iter().rev().find(|(_, list)| *list == SuppressionList::Global);
-        let forgotten_at = global.and_then(|(piece, _)| piece.at.checked_add(days(self.policy.global_list_days)).ok());
+        let global = withheld
+            .iter()
+            .rev()
+            .find(|(_, list)| *list == SuppressionList::Global);
+        let forgotten_at = global.and_then(|(piece, _)| {
+            piece
+                .at
+                .checked_add(days(self.policy.global_list_days))
+                .ok()
+        });
         Some(Assessment {
             check_again_from: forgotten_at.filter(|from| *from > self.now),
             ..Assessment::block(reason, Resolution::CheckAgain, pieces(withheld))
@@ -248,11 +315,13 @@ impl<'a> View<'a> {
 
     fn undeliverable(&self) -> Option<Assessment> {
         let (piece, reason) = self.objection()?;
-        let Reason::Undeliverable(cause) = reason else { return None };
+        let Reason::Undeliverable(cause) = reason else {
+            return None;
+        };
         let resolution = match cause {
-            UndeliverableCause::BadSyntax | UndeliverableCause::Disposable | UndeliverableCause::Role => {
-                Resolution::AfterAddressChange
-            }
+            UndeliverableCause::BadSyntax
+            | UndeliverableCause::Disposable
+            | UndeliverableCause::Role => Resolution::AfterAddressChange,
             UndeliverableCause::NoSuchDomain
             | UndeliverableCause::NoMailServer
             | UndeliverableCause::NullMx
@@ -262,25 +331,51 @@ impl<'a> View<'a> {
     }
 
     fn soft_bounces(&self) -> Option<Assessment> {
-        let window_start = self.now.checked_sub(days(self.policy.soft_bounce_window_days)).ok();
+        let window_start = self
+            .now
+            .checked_sub(days(self.policy.soft_bounce_window_days))
+            .ok();
         let lifted = self.evidence.released_at().max(window_start);
-        let bounces = self.select(lifted, |fact| if let Fact::SoftBounce { report } = fact { Some(report) } else { None });
+        let bounces = self.select(lifted, |fact| {
+            if let Fact::SoftBounce { report } = fact {
+                Some(report)
+            } else {
+                None
+            }
+        });
         let deliveries: Vec<(Timestamp, &Message)> = self
-            .select(lifted, |fact| if let Fact::Delivery { message } = fact { Some(message) } else { None })
+            .select(lifted, |fact| {
+                if let Fact::Delivery { message } = fact {
+                    Some(message)
+                } else {
+                    None
+                }
+            })
             .into_iter()
             .map(|(piece, message)| (piece.at, message))
             .collect();
         let strikes: Vec<&Piece> = bounces
             .into_iter()
-            .filter(|(bounce, report)| !deliveries.iter().any(|delivery| ends(*delivery, bounce.at, report)))
+            .filter(|(bounce, report)| {
+                !deliveries
+                    .iter()
+                    .any(|delivery| ends(*delivery, bounce.at, report))
+            })
             .map(|(bounce, _)| bounce)
             .collect();
-        let mut strike_days: Vec<i64> = strikes.iter().map(|piece| piece.at.as_second().div_euclid(86_400)).collect();
+        let mut strike_days: Vec<i64> = strikes
+            .iter()
+            .map(|piece| piece.at.as_second().div_euclid(86_400))
+            .collect();
         strike_days.dedup();
         let reached = strikes.len() >= usize::from(self.policy.soft_bounce_threshold.max(1))
             && strike_days.len() >= usize::from(self.policy.soft_bounce_days);
         if reached {
-            return Some(Assessment::block(Reason::RepeatedSoftBounces, Resolution::CheckAgain, strikes));
+            return Some(Assessment::block(
+                Reason::RepeatedSoftBounces,
+                Resolution::CheckAgain,
+                strikes,
+            ));
         }
         (!strikes.is_empty()).then(|| Assessment::of(Condition::SoftBouncing, None, strikes))
     }
@@ -288,17 +383,31 @@ impl<'a> View<'a> {
     /// What the newest verification objects to, unless the address was released after it. A newer verification always
     /// replaces an older one: DNS as it is, not as it was.
     fn objection(&self) -> Option<(&'a Piece, Reason)> {
-        let verdicts =
-            self.select(None, |fact| if let Fact::Verification { verdict } = fact { Some(verdict) } else { None });
+        let verdicts = self.select(None, |fact| {
+            if let Fact::Verification { verdict } = fact {
+                Some(verdict)
+            } else {
+                None
+            }
+        });
         let (piece, verdict) = verdicts.last()?;
-        let stands = self.evidence.released_at().is_none_or(|released| released <= piece.at);
-        objection(verdict, self.policy).filter(|_| stands).map(|reason| (*piece, reason))
+        let stands = self
+            .evidence
+            .released_at()
+            .is_none_or(|released| released <= piece.at);
+        objection(verdict, self.policy)
+            .filter(|_| stands)
+            .map(|reason| (*piece, reason))
     }
 
     /// The pieces of one kind that nothing at or after their own time has lifted, oldest first.
     ///
     /// A release outweighs what is older than itself, so a piece of the very same time stays.
-    fn select<T>(&self, lifted: Option<Timestamp>, wanted: impl Fn(&'a Fact) -> Option<T>) -> Vec<(&'a Piece, T)> {
+    fn select<T>(
+        &self,
+        lifted: Option<Timestamp>,
+        wanted: impl Fn(&'a Fact) -> Option<T>,
+    ) -> Vec<(&'a Piece, T)> {
         let mut selected: Vec<(&Piece, T)> = self
             .evidence
             .pieces()
@@ -310,15 +419,21 @@ impl<'a> View<'a> {
     }
 
     fn supported_at(&self, consent: bool) -> Option<Timestamp> {
-        let given = self.evidence.releases().filter(|(_, _, authority)| match authority {
-            Authority::Support { with_consent, .. } => *with_consent == consent,
-            Authority::Recheck => false,
-        });
+        let given = self
+            .evidence
+            .releases()
+            .filter(|(_, _, authority)| match authority {
+                Authority::Support { with_consent, .. } => *with_consent == consent,
+                Authority::Recheck => false,
+            });
         given.map(|(at, _, _)| at).max()
     }
 
     fn rechecked_at(&self) -> Option<Timestamp> {
-        let rechecks = self.evidence.releases().filter(|(_, _, authority)| **authority == Authority::Recheck);
+        let rechecks = self
+            .evidence
+            .releases()
+            .filter(|(_, _, authority)| **authority == Authority::Recheck);
         rechecks.map(|(at, _, _)| at).max()
     }
 }
@@ -329,7 +444,11 @@ fn pieces<T>(selected: Vec<(&Piece, T)>) -> Vec<&Piece> {
 
 /// Whether a delivery ends the run that a soft bounce belongs to: it happened later, and to a message sent later. A late
 /// delivery of the message that bounced, or of an older one, says nothing about the mailbox after the bounce.
-fn ends((delivered_at, delivered): (Timestamp, &Message), bounced_at: Timestamp, report: &Report) -> bool {
+fn ends(
+    (delivered_at, delivered): (Timestamp, &Message),
+    bounced_at: Timestamp,
+    report: &Report,
+) -> bool {
     let newer_message = report
         .message
         .as_ref()

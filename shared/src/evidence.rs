@@ -211,14 +211,23 @@ pub enum Fact {
     },
 }
 
-/// One piece of evidence. Its order is by time, so that "newest" has one meaning.
+impl Fact {
+    /// For a complaint: how sure it is who complained.
+    #[must_use]
+    pub fn attribution(&self) -> Option<Attribution> {
+        if let Self::Complaint { attribution, .. } = self {
+            Some(*attribution)
+        } else {
+            None
+        }
+    }
+}
+
+/// One piece of evidence. Its order is by time, so that "newest" has one meaning; of two copies the one recorded first stays.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Piece {
     /// When it happened, by the source's own clock.
     pub at: Timestamp,
-    /// When we first recorded it (reversed in the order: of two copies the earlier record stays).
-    #[serde(with = "reversed")]
-    pub recorded_at: Reverse<Timestamp>,
     /// Its id.
     pub id: EvidenceId,
     /// Whether the source's time lay in our future, and `at` is the time of receipt instead.
@@ -227,15 +236,30 @@ pub struct Piece {
     /// What it says.
     #[serde(flatten)]
     pub fact: Fact,
+    /// When we first recorded it. Last and reversed in the order, so that the time of receipt decides between copies only.
+    #[serde(with = "reversed")]
+    pub recorded_at: Reverse<Timestamp>,
 }
 
 impl Piece {
     /// A piece with the id that follows from what it says, `source` (SES's feedback id, else the message id; for what we did
     /// ourselves any id of ours) and the address it is about. So the same event makes the same id, whichever way it came.
     #[must_use]
-    pub fn new(fact: Fact, source: &str, key: &AddressKey, at: Timestamp, recorded_at: Timestamp) -> Self {
+    pub fn new(
+        fact: Fact,
+        source: &str,
+        key: &AddressKey,
+        at: Timestamp,
+        recorded_at: Timestamp,
+    ) -> Self {
         let id = EvidenceId([Kind::of(&fact).code(), ":", source, ":", key.as_str()].concat());
-        Self { at, recorded_at: Reverse(recorded_at), id, clamped: false, fact }
+        Self {
+            at,
+            recorded_at: Reverse(recorded_at),
+            id,
+            clamped: false,
+            fact,
+        }
     }
 }
 
@@ -245,12 +269,16 @@ mod reversed {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-    pub(super) fn serialize<S: Serializer>(time: &Reverse<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        time: &Reverse<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         time.0.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reverse<Timestamp>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Reverse<Timestamp>, D::Error> {
         Timestamp::deserialize(deserializer).map(Reverse)
     }
 }
@@ -276,14 +304,22 @@ impl Kind {
         match fact {
             Fact::Complaint { attribution, .. } => Self::Complaint(*attribution),
             Fact::ManualBlock { .. } => Self::ManualBlock,
-            Fact::HardBounce { cause, .. } => Self::HardBounce { about_the_address: cause.is_about_the_address() },
+            Fact::HardBounce { cause, .. } => Self::HardBounce {
+                about_the_address: cause.is_about_the_address(),
+            },
             Fact::SoftBounce { .. } => Self::SoftBounce,
             Fact::Withheld { list, .. } => Self::Withheld(*list),
             Fact::Verification { .. } => Self::Verification,
-            Fact::Release { authority: Authority::Recheck, .. } => Self::Recheck,
-            Fact::Release { authority: Authority::Support { with_consent, .. }, .. } => {
-                Self::SupportRelease { with_consent: *with_consent }
-            }
+            Fact::Release {
+                authority: Authority::Recheck,
+                ..
+            } => Self::Recheck,
+            Fact::Release {
+                authority: Authority::Support { with_consent, .. },
+                ..
+            } => Self::SupportRelease {
+                with_consent: *with_consent,
+            },
             Fact::Delivery { .. } => Self::Delivery,
             Fact::Subscription { .. } => Self::Subscription,
             Fact::Note { .. } => Self::Note,
@@ -296,8 +332,12 @@ impl Kind {
             Self::Complaint(Attribution::Certain) => "complaint",
             Self::Complaint(Attribution::Candidate) => "possible-complaint",
             Self::ManualBlock => "manual-block",
-            Self::HardBounce { about_the_address: true } => "bounce-address",
-            Self::HardBounce { about_the_address: false } => "bounce",
+            Self::HardBounce {
+                about_the_address: true,
+            } => "bounce-address",
+            Self::HardBounce {
+                about_the_address: false,
+            } => "bounce",
             Self::SoftBounce => "soft-bounce",
             Self::Withheld(SuppressionList::Account) => "withheld-account",
             Self::Withheld(SuppressionList::Tenant) => "withheld-tenant",
@@ -306,7 +346,9 @@ impl Kind {
             Self::Withheld(SuppressionList::Other) => "withheld",
             Self::Verification => "verification",
             Self::Recheck => "release",
-            Self::SupportRelease { with_consent: false } => "support-release",
+            Self::SupportRelease {
+                with_consent: false,
+            } => "support-release",
             Self::SupportRelease { with_consent: true } => "consent",
             Self::Delivery => "delivery",
             Self::Subscription => "subscription",
@@ -362,12 +404,20 @@ impl Evidence {
     fn bound(mut self) -> Self {
         let mut by_kind: BTreeMap<Kind, Vec<&Piece>> = BTreeMap::new();
         for piece in self.pieces.values() {
-            by_kind.entry(Kind::of(&piece.fact)).or_default().push(piece);
+            by_kind
+                .entry(Kind::of(&piece.fact))
+                .or_default()
+                .push(piece);
         }
         let mut surplus = Vec::new();
         for (kind, mut pieces) in by_kind {
             pieces.sort_unstable_by(|a, b| b.cmp(a));
-            surplus.extend(pieces.iter().skip(kind.room()).map(|piece| piece.id.clone()));
+            surplus.extend(
+                pieces
+                    .iter()
+                    .skip(kind.room())
+                    .map(|piece| piece.id.clone()),
+            );
         }
         for id in surplus {
             self.pieces.remove(&id);
@@ -383,7 +433,11 @@ impl Evidence {
 
     pub(crate) fn releases(&self) -> impl Iterator<Item = (Timestamp, &LeadId, &Authority)> {
         self.pieces().filter_map(|piece| {
-            if let Fact::Release { lead, authority } = &piece.fact { Some((piece.at, lead, authority)) } else { None }
+            if let Fact::Release { lead, authority } = &piece.fact {
+                Some((piece.at, lead, authority))
+            } else {
+                None
+            }
         })
     }
 
@@ -391,7 +445,11 @@ impl Evidence {
     #[must_use]
     pub fn subscription(&self) -> Option<(Timestamp, bool)> {
         let words = self.pieces().filter_map(|piece| {
-            if let Fact::Subscription { unsubscribed } = piece.fact { Some((piece.at, unsubscribed)) } else { None }
+            if let Fact::Subscription { unsubscribed } = piece.fact {
+                Some((piece.at, unsubscribed))
+            } else {
+                None
+            }
         });
         words.max()
     }
@@ -440,16 +498,25 @@ impl AddressRecord {
     /// A record without evidence.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Self { address, spellings: BTreeSet::new(), evidence: Evidence::default() }
+        Self {
+            address,
+            spellings: BTreeSet::new(),
+            evidence: Evidence::default(),
+        }
     }
 
     /// The join of both records of one address.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        let mut spellings: BTreeSet<String> = self.spellings.into_iter().chain(other.spellings).collect();
+        let mut spellings: BTreeSet<String> =
+            self.spellings.into_iter().chain(other.spellings).collect();
         while spellings.len() > MAX_SPELLINGS {
             spellings.pop_first();
         }
-        Self { address: self.address.max(other.address), spellings, evidence: self.evidence.merge(other.evidence) }
+        Self {
+            address: self.address.max(other.address),
+            spellings,
+            evidence: self.evidence.merge(other.evidence),
+        }
     }
 }

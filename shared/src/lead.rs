@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, AddressKey};
 use crate::assessment::{Assessment, Condition, Reason, Resolution};
 use crate::codes::{coded, identifier};
-use crate::evidence::{Attribution, Authority, Evidence, EvidenceId, Fact, Piece};
+use crate::evidence::{Attribution, Authority, Evidence, EvidenceId, Piece};
 
 identifier! {
     /// The CRM's own id of a lead: 1 to 128 letters, digits, `-`, `_`, `.`, `:`, `~`. Safe in a URL's path as it is.
@@ -231,7 +231,10 @@ impl Lead {
     #[must_use]
     pub fn new(id: LeadId, save: Save, now: Timestamp) -> Self {
         let standing = save.standing.unwrap_or(Standing::Active);
-        let created = HistoryEntry { at: now, event: LeadEvent::Created { standing } };
+        let created = HistoryEntry {
+            at: now,
+            event: LeadEvent::Created { standing },
+        };
         Self {
             id,
             address: save.address,
@@ -248,20 +251,43 @@ impl Lead {
     /// The lead as the CRM saves it. `before` is what was to be said of it at its present address, `former_key` that
     /// address's key; both matter only if the address changes: a blocklisted lead then takes a hold, and stays red.
     #[must_use]
-    pub fn save(mut self, save: Save, before: &LeadAssessment, former_key: &AddressKey, now: Timestamp) -> Self {
+    pub fn save(
+        mut self,
+        save: Save,
+        before: &LeadAssessment,
+        former_key: &AddressKey,
+        now: Timestamp,
+    ) -> Self {
         if let Some(standing) = save.standing.filter(|standing| *standing != self.standing) {
-            self.record(now, LeadEvent::StandingChanged { from: self.standing, to: standing });
+            self.record(
+                now,
+                LeadEvent::StandingChanged {
+                    from: self.standing,
+                    to: standing,
+                },
+            );
             self.standing = standing;
             self.standing_since = save.standing_since.unwrap_or(now);
         } else if save.standing.is_some() {
-            self.standing_since = save.standing_since.map_or(self.standing_since, |since| since.max(self.standing_since));
+            self.standing_since = save
+                .standing_since
+                .map_or(self.standing_since, |since| since.max(self.standing_since));
         }
         if !self.address.is_same_mailbox(&save.address) {
-            self.former_addresses.retain(|former| former.key != *former_key);
-            self.former_addresses.push(FormerAddress { key: former_key.clone(), left_at: now });
+            self.former_addresses
+                .retain(|former| former.key != *former_key);
+            self.former_addresses.push(FormerAddress {
+                key: former_key.clone(),
+                left_at: now,
+            });
             keep_last(&mut self.former_addresses, MAX_FORMER_ADDRESSES);
             self.carry_over(before, now);
-            self.record(now, LeadEvent::AddressChanged { held: before.status.reason().is_some() });
+            self.record(
+                now,
+                LeadEvent::AddressChanged {
+                    held: before.status.reason().is_some(),
+                },
+            );
         }
         self.address = save.address;
         self
@@ -275,21 +301,34 @@ impl Lead {
         let since = before.since.unwrap_or(now);
         if let Reason::SpamComplaint(attribution) = reason {
             if let Some(evidence) = before.because.last() {
-                self.complaints.insert(StickyComplaint { at: since, attribution, evidence: evidence.clone() });
+                self.complaints.insert(StickyComplaint {
+                    at: since,
+                    attribution,
+                    evidence: evidence.clone(),
+                });
                 self.keep_newest_complaints();
             }
             return;
         }
-        self.hold = Some(Hold { reason, since, taken_at: now, because: before.because.clone() });
+        self.hold = Some(Hold {
+            reason,
+            since,
+            taken_at: now,
+            because: before.because.clone(),
+        });
     }
 
     /// Makes the complaints among `pieces` stick to the lead. True if that changed anything.
     pub fn mark_complaints<'a>(&mut self, pieces: impl IntoIterator<Item = &'a Piece>) -> bool {
         let before = self.complaints.clone();
         for piece in pieces {
-            if let Fact::Complaint { attribution, .. } = piece.fact {
+            if let Some(attribution) = piece.fact.attribution() {
                 let evidence = piece.id.clone();
-                self.complaints.insert(StickyComplaint { at: piece.at, attribution, evidence });
+                self.complaints.insert(StickyComplaint {
+                    at: piece.at,
+                    attribution,
+                    evidence,
+                });
             }
         }
         self.keep_newest_complaints();
@@ -298,7 +337,11 @@ impl Lead {
 
     fn keep_newest_complaints(&mut self) {
         let newest = Attribution::ALL.iter().filter_map(|attribution| {
-            self.complaints.iter().rev().find(|complaint| complaint.attribution == *attribution).cloned()
+            self.complaints
+                .iter()
+                .rev()
+                .find(|complaint| complaint.attribution == *attribution)
+                .cloned()
         });
         self.complaints = newest.collect();
     }
@@ -309,22 +352,27 @@ impl Lead {
     /// When the limit is reached: the time from which the next press is accepted.
     pub fn count_recheck(&mut self, most_per_hour: u8, now: Timestamp) -> Result<(), Timestamp> {
         let hour = SignedDuration::from_hours(1);
-        self.rechecked_at.retain(|at| now.duration_since(*at) < hour);
-        match self.rechecked_at.first().filter(|_| self.rechecked_at.len() >= usize::from(most_per_hour)) {
-            Some(oldest) => Err(oldest.checked_add(hour).unwrap_or(now)),
-            None => {
-                self.rechecked_at.push(now);
-                Ok(())
-            }
+        self.rechecked_at
+            .retain(|at| now.duration_since(*at) < hour);
+        if self.rechecked_at.len() < usize::from(most_per_hour) {
+            self.rechecked_at.push(now);
+            return Ok(());
         }
+        let oldest = self.rechecked_at.first().copied().unwrap_or(now);
+        Err(oldest.checked_add(hour).unwrap_or(now))
     }
 
     /// The time of a release given `now` on the ground of `evidence`: later than all that the person could see, even where
     /// another clock ran ahead of ours.
     #[must_use]
     pub fn release_time(&self, evidence: &Evidence, now: Timestamp) -> Timestamp {
-        let seen = evidence.pieces().map(|piece| piece.at).chain(self.hold.as_ref().map(|hold| hold.taken_at)).max();
-        let after_seen = seen.and_then(|seen| seen.checked_add(SignedDuration::from_millis(1)).ok());
+        let seen = evidence
+            .pieces()
+            .map(|piece| piece.at)
+            .chain(self.hold.as_ref().map(|hold| hold.taken_at))
+            .max();
+        let after_seen =
+            seen.and_then(|seen| seen.checked_add(SignedDuration::from_millis(1)).ok());
         after_seen.map_or(now, |after| after.max(now))
     }
 
@@ -378,13 +426,28 @@ impl Lead {
                 diagnostic: None,
             };
         }
-        let Assessment { condition, since, because, resolution, check_again_from, diagnostic } = address;
+        let Assessment {
+            condition,
+            since,
+            because,
+            resolution,
+            check_again_from,
+            diagnostic,
+        } = address;
         let status = match condition {
             Condition::Clear => Status::Standing(standing),
             Condition::SoftBouncing => Status::SoftBouncing,
             Condition::Blocklisted(reason) => Status::Blocklisted(reason),
         };
-        LeadAssessment { status, standing, since, because, resolution, check_again_from, diagnostic }
+        LeadAssessment {
+            status,
+            standing,
+            since,
+            because,
+            resolution,
+            check_again_from,
+            diagnostic,
+        }
     }
 
     /// The newer of what the CRM said and what the recipient said. A release never resurrects consent.
@@ -398,32 +461,42 @@ impl Lead {
     /// The strongest complaint that no release of this lead has lifted: consent lifts any, support alone a candidate.
     fn standing_complaint(&self, evidence: &Evidence) -> Option<&StickyComplaint> {
         let lifted = |complaint: &StickyComplaint| {
-            self.releases(evidence).any(|(at, authority)| match authority {
-                Authority::Recheck => false,
-                Authority::Support { with_consent, .. } => {
-                    at > complaint.at && (*with_consent || complaint.attribution == Attribution::Candidate)
-                }
-            })
+            self.releases(evidence)
+                .any(|(at, authority)| match authority {
+                    Authority::Recheck => false,
+                    Authority::Support { with_consent, .. } => {
+                        at > complaint.at
+                            && (*with_consent || complaint.attribution == Attribution::Candidate)
+                    }
+                })
         };
-        self.complaints.iter().filter(|complaint| !lifted(complaint)).min_by_key(|complaint| complaint.attribution)
+        self.complaints
+            .iter()
+            .filter(|complaint| !lifted(complaint))
+            .min_by_key(|complaint| complaint.attribution)
     }
 
     /// The hold, unless a release of this lead is newer. Only support releases a hold that support or a complaint made.
     fn standing_hold(&self, evidence: &Evidence) -> Option<&Hold> {
         let hold = self.hold.as_ref()?;
         let lifted = self.releases(evidence).any(|(at, authority)| {
-            at > hold.taken_at
-                && match (hold.reason, authority) {
-                    (_, Authority::Support { .. }) => true,
-                    (Reason::Manual | Reason::SpamComplaint(_), Authority::Recheck) => false,
-                    (_, Authority::Recheck) => true,
-                }
+            let may_lift = match (hold.reason, authority) {
+                (Reason::Manual | Reason::SpamComplaint(_), Authority::Recheck) => false,
+                (_, Authority::Recheck | Authority::Support { .. }) => true,
+            };
+            may_lift && at > hold.taken_at
         });
         (!lifted).then_some(hold)
     }
 
-    fn releases<'a>(&'a self, evidence: &'a Evidence) -> impl Iterator<Item = (Timestamp, &'a Authority)> {
-        evidence.releases().filter(|(_, lead, _)| **lead == self.id).map(|(at, _, authority)| (at, authority))
+    fn releases<'a>(
+        &'a self,
+        evidence: &'a Evidence,
+    ) -> impl Iterator<Item = (Timestamp, &'a Authority)> {
+        evidence
+            .releases()
+            .filter(|(_, lead, _)| **lead == self.id)
+            .map(|(at, _, authority)| (at, authority))
     }
 }
 
@@ -462,13 +535,26 @@ mod reason_codes {
         cause: Option<std::borrow::Cow<'a, str>>,
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-    pub(super) fn serialize<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
-        Codes { code: reason.code().into(), cause: reason.cause().map(Into::into) }.serialize(serializer)
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde calls"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        reason: &Reason,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Codes {
+            code: reason.code().into(),
+            cause: reason.cause().map(Into::into),
+        }
+        .serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Reason, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Reason, D::Error> {
         let codes = Codes::deserialize(deserializer)?;
-        Reason::from_codes(&codes.code, codes.cause.as_deref()).ok_or_else(|| D::Error::custom("unknown reason"))
+        Reason::from_codes(&codes.code, codes.cause.as_deref())
+            .ok_or_else(|| D::Error::custom("unknown reason"))
     }
 }

@@ -75,19 +75,25 @@ pub struct Entry {
     pub former_address: bool,
 }
 
-/// The log of `lead`, newest first. `former` holds the evidence of each of its former addresses that is known, with the time
-/// when the lead left it: what happened there later is not this lead's story, complaints excepted. A release is told of the
-/// lead for which it was given only.
+/// The log of `lead`, newest first.
+///
+/// `former` holds the evidence of its former addresses, each with the time when the lead left it: what happened there later
+/// is not this lead's story, complaints excepted. A release is told of the lead for which it was given only.
 #[must_use]
 pub fn entries(lead: &Lead, current: &Evidence, former: &[(Timestamp, Evidence)]) -> Vec<Entry> {
     let history = lead.history.iter().map(from_history);
-    let of_current = current.pieces().filter(|piece| is_about(lead, piece)).map(|piece| from_piece(piece, false));
+    let of_current = current
+        .pieces()
+        .filter(|piece| is_about(lead, piece))
+        .map(|piece| from_piece(piece, false));
     let of_former = former.iter().flat_map(|(left_at, evidence)| {
         let told = move |piece: &&Piece| {
-            let complaint = if let Fact::Complaint { .. } = piece.fact { true } else { false };
-            is_about(lead, piece) && (complaint || piece.at <= *left_at)
+            is_about(lead, piece) && (piece.at <= *left_at || piece.fact.attribution().is_some())
         };
-        evidence.pieces().filter(told).map(|piece| from_piece(piece, true))
+        evidence
+            .pieces()
+            .filter(told)
+            .map(|piece| from_piece(piece, true))
     });
     let mut entries: Vec<Entry> = history.chain(of_current).chain(of_former).collect();
     entries.sort_unstable_by(|a, b| b.cmp(a));
@@ -96,7 +102,11 @@ pub fn entries(lead: &Lead, current: &Evidence, former: &[(Timestamp, Evidence)]
 }
 
 fn is_about(lead: &Lead, piece: &Piece) -> bool {
-    if let Fact::Release { lead: released, .. } = &piece.fact { *released == lead.id } else { true }
+    if let Fact::Release { lead: released, .. } = &piece.fact {
+        *released == lead.id
+    } else {
+        true
+    }
 }
 
 fn from_history(entry: &HistoryEntry) -> Entry {
@@ -107,22 +117,42 @@ fn from_history(entry: &HistoryEntry) -> Entry {
         LeadEvent::RecheckFailed => (LogEvent::RecheckFailed, None),
     };
     let detail = detail.map(str::to_owned);
-    Entry { at: entry.at, event, detail, diagnostic: None, evidence: None, former_address: false }
+    Entry {
+        at: entry.at,
+        event,
+        detail,
+        diagnostic: None,
+        evidence: None,
+        former_address: false,
+    }
 }
 
 fn from_piece(piece: &Piece, former_address: bool) -> Entry {
     let (event, detail, report) = match &piece.fact {
-        Fact::Complaint { attribution, report } => (LogEvent::Complaint, Some(attribution.code()), Some(report)),
+        Fact::Complaint {
+            attribution,
+            report,
+        } => (LogEvent::Complaint, Some(attribution.code()), Some(report)),
         Fact::ManualBlock { .. } => (LogEvent::ManualBlock, None, None),
-        Fact::HardBounce { cause, report } => (LogEvent::HardBounce, Some(cause.code()), Some(report)),
+        Fact::HardBounce { cause, report } => {
+            (LogEvent::HardBounce, Some(cause.code()), Some(report))
+        }
         Fact::SoftBounce { report } => (LogEvent::SoftBounce, None, Some(report)),
         Fact::Withheld { list, report } => (LogEvent::Withheld, Some(list.code()), Some(report)),
         Fact::Verification { verdict } => (LogEvent::Verified, Some(verdict_code(verdict)), None),
-        Fact::Release { authority: Authority::Recheck, .. } => (LogEvent::Safelisted, Some("recheck"), None),
-        Fact::Release { authority: Authority::Support { .. }, .. } => (LogEvent::Safelisted, Some("support"), None),
+        Fact::Release {
+            authority: Authority::Recheck,
+            ..
+        } => (LogEvent::Safelisted, Some("recheck"), None),
+        Fact::Release {
+            authority: Authority::Support { .. },
+            ..
+        } => (LogEvent::Safelisted, Some("support"), None),
         Fact::Delivery { .. } => (LogEvent::Delivered, None, None),
         Fact::Subscription { unsubscribed: true } => (LogEvent::Unsubscribed, None, None),
-        Fact::Subscription { unsubscribed: false } => (LogEvent::Subscribed, None, None),
+        Fact::Subscription {
+            unsubscribed: false,
+        } => (LogEvent::Subscribed, None, None),
         Fact::Note { note, report } => (note_event(*note), None, Some(report)),
     };
     Entry {

@@ -113,12 +113,16 @@ pub enum Verdict {
 #[must_use]
 pub fn judge(address: &Address, findings: Findings) -> Verdict {
     if !address.is_sendable_by_ses() {
-        return Verdict::Undeliverable { cause: UndeliverableCause::BadSyntax };
+        return Verdict::Undeliverable {
+            cause: UndeliverableCause::BadSyntax,
+        };
     }
     let undeliverable = |cause| Verdict::Undeliverable { cause };
     match findings.mail_hosts {
         MailHosts::Mx => Verdict::Deliverable,
-        MailHosts::Implicit => Verdict::Risky { flags: BTreeSet::from([Flag::ImplicitMx]) },
+        MailHosts::Implicit => Verdict::Risky {
+            flags: BTreeSet::from([Flag::ImplicitMx]),
+        },
         MailHosts::NoSuchDomain => undeliverable(UndeliverableCause::NoSuchDomain),
         MailHosts::None => undeliverable(UndeliverableCause::NoMailServer),
         MailHosts::NullMx => undeliverable(UndeliverableCause::NullMx),

@@ -1,0 +1,185 @@
+//! What is an address, and what a rejected text is told.
+
+use leadlight::address::{Address, AddressError};
+
+#[test]
+fn an_address_is_normalised_once() {
+    let long_local = format!("{}@example.com", "a".repeat(64));
+    let rows = [
+        ("ann@example.com", "ann@example.com", "as it is"),
+        (
+            "  ann@example.com\r\n",
+            "ann@example.com",
+            "outer blanks come from copying",
+        ),
+        (
+            "Ann.Lee@Example.COM",
+            "Ann.Lee@example.com",
+            "the local part keeps its case, the domain does not",
+        ),
+        (
+            "ann+crm@example.com",
+            "ann+crm@example.com",
+            "tags are part of the address",
+        ),
+        (
+            "o'hara!#$%&*/=?^_`{|}~-@example.com",
+            "o'hara!#$%&*/=?^_`{|}~-@example.com",
+            "all of atext",
+        ),
+        (
+            "ann@bücher.example",
+            "ann@xn--bcher-kva.example",
+            "A-labels (UTS 46)",
+        ),
+        (
+            "ann@straße.example",
+            "ann@xn--strae-oqa.example",
+            "non-transitional: ß stays ß",
+        ),
+        (
+            "ann@xn--bcher-kva.example",
+            "ann@xn--bcher-kva.example",
+            "A-labels that round-trip",
+        ),
+        ("e\u{301}ve@example.com", "\u{e9}ve@example.com", "NFC"),
+        (
+            "राम@मोहन.ईन्फो",
+            "राम@xn--l2bl7a9d.xn--o1b8dj2ki",
+            "combining marks are letters",
+        ),
+        (
+            &long_local,
+            &long_local,
+            "64 octets before the @ are the most",
+        ),
+    ];
+    for (text, expected, why) in rows {
+        assert_eq!(
+            Address::parse(text).map(String::from),
+            Ok(expected.to_owned()),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn every_rejection_says_what_is_wrong_and_where() {
+    let odd = |character, position| AddressError::UnexpectedCharacter {
+        character,
+        position,
+    };
+    let inner = Address::parse("ann@example.com").ok();
+    let long_local = format!("{}@example.com", "a".repeat(65));
+    let long_domain = format!("ann@{}", ["abcdefghi"; 30].join("."));
+    let long_whole = format!("{}@{}.com", "a".repeat(64), ["abcdefghi"; 19].join("."));
+    let endless = "a".repeat(10_000);
+    let rows = [
+        ("", AddressError::Empty),
+        (" \t ", AddressError::Empty),
+        (
+            "Ann Lee <ann@example.com>",
+            AddressError::DisplayName {
+                inner: inner.clone(),
+            },
+        ),
+        (
+            "<ann@example.com>",
+            AddressError::DisplayName {
+                inner: inner.clone(),
+            },
+        ),
+        ("Ann Lee <ann>", AddressError::DisplayName { inner: None }),
+        (
+            "mailto:ann@example.com?subject=hi",
+            AddressError::MailtoLink {
+                inner: inner.clone(),
+            },
+        ),
+        ("MAILTO:ann@example.com", AddressError::MailtoLink { inner }),
+        ("ann.example.com", AddressError::MissingAt),
+        ("ann@ex@mple.com", AddressError::SecondAt { position: 7 }),
+        ("@example.com", AddressError::EmptyLocalPart),
+        ("ann@", AddressError::EmptyDomain),
+        ("an n@example.com", odd(' ', 3)),
+        ("ann@exam ple.com", odd(' ', 9)),
+        ("ann\u{200b}@example.com", odd('\u{200b}', 4)),
+        ("ann\u{ff20}example.com", AddressError::MissingAt),
+        ("ann,lee@example.com", odd(',', 4)),
+        ("a\u{37e}n@example.com", odd(';', 2)),
+        ("ann@exam_ple.com", odd('_', 9)),
+        ("ann\0@example.com", odd('\0', 4)),
+        (
+            ".ann@example.com",
+            AddressError::MisplacedDot { position: 1 },
+        ),
+        (
+            "ann.@example.com",
+            AddressError::MisplacedDot { position: 4 },
+        ),
+        (
+            "ann..lee@example.com",
+            AddressError::MisplacedDot { position: 5 },
+        ),
+        (
+            "ann@example.com.",
+            AddressError::MisplacedDot { position: 16 },
+        ),
+        (
+            "ann@example..com",
+            AddressError::MisplacedDot { position: 13 },
+        ),
+        ("\"ann lee\"@example.com", AddressError::QuotedLocalPart),
+        ("ann(work)@example.com", AddressError::Comment),
+        ("ann@[192.0.2.1]", AddressError::DomainLiteral),
+        ("ann@localhost", AddressError::DotlessDomain),
+        ("ann@192.0.2.1", AddressError::NumericTopLevelDomain),
+        ("ann@-example.com", AddressError::InvalidDomain),
+        ("ann@xn--zzzzzz.com", AddressError::InvalidDomain),
+        (&long_local, AddressError::LocalPartTooLong { octets: 65 }),
+        (&long_domain, AddressError::InvalidDomain),
+        (&long_whole, AddressError::TooLong { octets: 258 }),
+        (&endless, AddressError::TooLong { octets: 10_000 }),
+    ];
+    for (text, expected) in rows {
+        let shown: String = text.chars().take(40).collect();
+        assert_eq!(Address::parse(text), Err(expected), "{shown}");
+    }
+}
+
+#[test]
+fn mail_headers_are_read_through() {
+    for text in [
+        "Ann <ann@example.com>",
+        "<ann@example.com>",
+        "ann@example.com",
+        "\"Lee, Ann\" <ann@example.com>",
+    ] {
+        assert_eq!(
+            Address::parse_mailbox(text).map(String::from),
+            Ok("ann@example.com".to_owned())
+        );
+    }
+    assert_eq!(
+        Address::parse_mailbox("Ann <>"),
+        Err(AddressError::DisplayName { inner: None })
+    );
+}
+
+#[test]
+fn letter_case_does_not_make_another_mailbox() {
+    let lower = Address::parse("ann@example.com").unwrap();
+    let upper = Address::parse("ANN@EXAMPLE.com").unwrap();
+    assert!(lower.is_same_mailbox(&upper));
+    assert_ne!(lower, upper, "the spelling is kept");
+    assert_eq!(upper.local_part(), "ANN");
+    assert_eq!(upper.domain(), "example.com");
+}
+
+#[test]
+fn an_address_is_never_printed_by_accident() {
+    let address = Address::parse("ann@example.com").unwrap();
+    assert_eq!(format!("{address:?}"), "Address(..)");
+    let error = Address::parse("an n@example.com").unwrap_err();
+    assert!(!error.to_string().contains("example"));
+}
