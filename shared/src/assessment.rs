@@ -9,7 +9,7 @@ use crate::evidence::{
     Attribution, Authority, BounceCause, Evidence, EvidenceId, Fact, Message, Piece, Report,
     SuppressionList,
 };
-use crate::policy::Policy;
+use crate::policy::{MAX_SOFT_BOUNCE_THRESHOLD, Policy};
 use crate::verification::{Flag, UndeliverableCause, Verdict};
 
 /// Why an address or a lead is blocklisted.
@@ -368,7 +368,12 @@ impl<'a> View<'a> {
             .map(|piece| piece.at.as_second().div_euclid(86_400))
             .collect();
         strike_days.dedup();
-        let reached = strikes.len() >= usize::from(self.policy.soft_bounce_threshold.max(1))
+        let reached = strikes.len()
+            >= usize::from(
+                self.policy
+                    .soft_bounce_threshold
+                    .clamp(1, MAX_SOFT_BOUNCE_THRESHOLD),
+            )
             && strike_days.len() >= usize::from(self.policy.soft_bounce_days);
         if reached {
             return Some(Assessment::block(

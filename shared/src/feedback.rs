@@ -513,7 +513,7 @@ impl Action {
             .as_deref()
         {
             Some("delayed" | "relayed" | "expanded" | "delivered") => Self::Continues,
-            Some("") | None => Self::Absent,
+            None => Self::Absent,
             Some(_failed_or_unheard_of) => Self::Failed,
         }
     }
@@ -674,8 +674,11 @@ mod wire {
     #[serde(rename_all = "camelCase")]
     pub(super) struct BouncedRecipient {
         pub(super) email_address: String,
+        #[serde(default, deserialize_with = "unless_blank")]
         pub(super) action: Option<String>,
+        #[serde(default, deserialize_with = "unless_blank")]
         pub(super) status: Option<String>,
+        #[serde(default, deserialize_with = "unless_blank")]
         pub(super) diagnostic_code: Option<String>,
     }
 
@@ -752,6 +755,14 @@ mod wire {
                 Shape::Null => Vec::new(),
             }))
         }
+    }
+
+    /// A field that is there and blank says as much as one that is not there.
+    fn unless_blank<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<String>, D::Error> {
+        let text: Option<String> = Option::deserialize(deserializer)?;
+        Ok(text.filter(|text| !text.trim().is_empty()))
     }
 
     /// `null` where a list or a map should be.

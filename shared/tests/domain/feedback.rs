@@ -281,6 +281,13 @@ fn every_bounce_is_classified_for_each_recipient() {
         (
             "Transient",
             "General",
+            with("", " ", ""),
+            "auto_reply",
+            "blank fields are absent ones",
+        ),
+        (
+            "Transient",
+            "General",
             failed("5.4.4"),
             "hard/invalid_domain",
             "a typo in the domain, called Transient",
