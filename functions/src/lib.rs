@@ -1,1 +1,19 @@
-//! Functions.
+//! The Lambda functions of Leadlight: thin flows over one spine, on one table.
+//!
+//! Each flow is a module named as its binary: [`feedback`] turns what SES publishes into evidence, [`leads`] saves and shows
+//! leads, [`statuses`] answers the widget, [`rechecks`] is Check again. They parse, load, merge, assess, commit and reply; the
+//! rules themselves are in the crate `leadlight`. Nothing here knows whether it runs in AWS or on one machine.
+
+pub mod access;
+pub mod accounts;
+pub mod apply;
+pub mod config;
+mod exchange;
+pub mod feedback;
+pub mod leads;
+pub mod problem;
+pub mod rechecks;
+pub mod statuses;
+pub mod suppression_list;
+pub mod table;
+pub mod verifier;

@@ -1,0 +1,204 @@
+//! The spine of every write: load, merge, assess, commit.
+//!
+//! A commit is one conditional write of one item. What is known already is not written again; a lost race loads and merges
+//! again, a bounded number of times, with full jitter between. Complaints reach the leads of an address before they reach its
+//! evidence, so that a crash between the two is finished by the redelivery.
+
+use core::time::Duration;
+
+use jiff::Timestamp;
+use leadlight::account::AccountId;
+use leadlight::address::AddressKey;
+use leadlight::assessment::{Assessment, Condition, assess};
+use leadlight::evidence::{AddressRecord, Fact, Piece};
+use leadlight::lead::Lead;
+use leadlight::policy::Policy;
+
+use crate::table::item::{Item, Key, Stored};
+use crate::table::{Commit, Consistency, Table, TableError};
+
+/// How often a lost race is run again.
+const MAX_RETRIES: u32 = 5;
+/// The longest pause before the first repetition; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+
+/// Counts the repetitions of something that is tried against others.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    retries: u32,
+}
+
+/// Others were faster, time after time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("win one of {} races for an item of the table", MAX_RETRIES + 1)]
+pub struct Contended;
+
+impl Attempts {
+    /// Waits a random part of the next pause, or says that it was enough.
+    pub(crate) async fn pause(&mut self) -> Result<(), Contended> {
+        if self.retries == MAX_RETRIES {
+            return Err(Contended);
+        }
+        let longest = FIRST_PAUSE * 2_u32.pow(self.retries);
+        self.retries += 1;
+        tokio::time::sleep(rand::random_range(Duration::ZERO..=longest)).await;
+        Ok(())
+    }
+}
+
+/// Why something could not be applied. Trying the whole again later is safe.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The table failed.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Every race for the item was lost.
+    #[error(transparent)]
+    Contended(#[from] Contended),
+}
+
+/// How a change ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored.
+    Committed,
+    /// The item says so already; nothing was written.
+    AlreadyKnown,
+}
+
+/// Changes one item. `loaded` is the item as it was read, `change` says what it becomes; `None` leaves it as it is. After a
+/// lost race `change` is asked again, of the item as the winner left it.
+pub(crate) async fn apply<T: Item + Clone + PartialEq>(
+    table: &Table,
+    key: &Key<T>,
+    mut loaded: Option<Stored<T>>,
+    mut change: impl FnMut(Option<&T>) -> Option<T>,
+) -> Result<(Outcome, Option<T>), ApplyError> {
+    let mut attempts = Attempts::default();
+    loop {
+        let before = loaded.as_ref().map(|stored| &stored.item);
+        let Some(after) = change(before).filter(|after| Some(after) != before) else {
+            return Ok((Outcome::AlreadyKnown, loaded.map(|stored| stored.item)));
+        };
+        match table
+            .commit(key, &after, loaded.as_ref().map(|stored| stored.version))
+            .await?
+        {
+            Commit::Committed => return Ok((Outcome::Committed, Some(after))),
+            Commit::Conflict => attempts.pause().await?,
+        }
+        loaded = table.load(key, Consistency::Strong).await?;
+    }
+}
+
+/// The evidence of one address, and how its account reads it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) account: &'a AccountId,
+    pub(crate) policy: &'a Policy,
+    pub(crate) address: &'a AddressKey,
+}
+
+/// Evidence that was applied.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) outcome: Outcome,
+    pub(crate) record: AddressRecord,
+    pub(crate) before: Assessment,
+    pub(crate) after: Assessment,
+}
+
+/// Merges evidence into the record of an address. `loaded` is the record as it was read, `addition` what is merged into the
+/// record as it stands; after a lost race it is asked again.
+///
+/// Complaints of the addition are put on every lead that has or had the address first, whether or not the evidence knows them
+/// already, and once more afterwards, for leads that took the address meanwhile.
+pub(crate) async fn apply_evidence(
+    table: &Table,
+    subject: Subject<'_>,
+    loaded: Option<Stored<AddressRecord>>,
+    mut addition: impl FnMut(Option<&AddressRecord>) -> AddressRecord,
+    now: Timestamp,
+) -> Result<Applied, ApplyError> {
+    let first = addition(loaded.as_ref().map(|stored| &stored.item));
+    let complaints: Vec<Piece> = first
+        .evidence
+        .pieces()
+        .filter(|piece| is_complaint(piece))
+        .cloned()
+        .collect();
+    mark_leads(table, subject, &complaints).await?;
+
+    let assess = |record: &AddressRecord| assess(&record.evidence, subject.policy, now);
+    let mut before = Assessment::clear();
+    let merge = |current: Option<&AddressRecord>| {
+        before = current.map_or_else(Assessment::clear, assess);
+        let addition = addition(current);
+        Some(match current {
+            Some(record) => record.clone().merge(addition),
+            None => addition,
+        })
+    };
+    let key = Key::evidence(subject.account, subject.address);
+    let (outcome, record) = apply(table, &key, loaded, merge).await?;
+    let record = record.unwrap_or(first);
+    let after = assess(&record);
+
+    mark_leads(table, subject, &complaints).await?;
+    if before.condition != after.condition {
+        tracing::info!(
+            account = %subject.account,
+            address.key = %subject.address,
+            status.from = condition(&before),
+            status.to = condition(&after),
+            "the evidence changed the status of an address"
+        );
+    }
+    Ok(Applied {
+        outcome,
+        record,
+        before,
+        after,
+    })
+}
+
+/// Makes complaints stick to every lead that has or had the address.
+async fn mark_leads(
+    table: &Table,
+    subject: Subject<'_>,
+    complaints: &[Piece],
+) -> Result<(), ApplyError> {
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    let leads = table.linked_leads(subject.account, subject.address).await?;
+    let keys: Vec<Key<Lead>> = leads
+        .iter()
+        .map(|lead| Key::lead(subject.account, lead))
+        .collect();
+    for (key, loaded) in table.load_many(&keys, Consistency::Strong).await? {
+        let mark = |lead: Option<&Lead>| {
+            let mut lead = lead?.clone();
+            lead.mark_complaints(complaints);
+            Some(lead)
+        };
+        apply(table, &key, Some(loaded), mark).await?;
+    }
+    Ok(())
+}
+
+fn is_complaint(piece: &Piece) -> bool {
+    if let Fact::Complaint { .. } = piece.fact {
+        true
+    } else {
+        false
+    }
+}
+
+fn condition(assessment: &Assessment) -> &'static str {
+    match assessment.condition {
+        Condition::Clear => "clear",
+        Condition::SoftBouncing => "soft_bouncing",
+        Condition::Blocklisted(reason) => reason.code(),
+    }
+}

@@ -1,0 +1,282 @@
+//! What a function is told from outside, and what one process shares between its invocations.
+//!
+//! Settings come from the environment under the names that Lambda and the AWS SDKs use; a missing one fails at start and names
+//! itself. Clients speak TLS by rustls with ring: the SDK's default spends 366 ms on a first call at 128 MB where this spends
+//! 18, measured. Every time-out is set, since the SDK has none of its own for attempts and operations.
+
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_smithy_http_client::{Builder, tls};
+use tracing_subscriber::EnvFilter;
+
+use crate::accounts::Accounts;
+use crate::suppression_list::SuppressionList;
+use crate::table::Table;
+use crate::table::item::{AddressSecret, ShortSecret};
+use crate::verifier::{Verifier, VerifierError};
+
+/// A request that takes longer than this to connect will not be answered in time anyway.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// `DynamoDB` answers in single-digit milliseconds, or after 5 s where it retries a stuck node itself (AWS knowledge centre).
+const TABLE_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
+/// Three attempts with their pauses, inside what a caller waits.
+const TABLE_TIMEOUT: Duration = Duration::from_secs(3);
+/// SES answers its list calls within some hundred milliseconds.
+const SES_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Leaves a recheck the time to say that it failed.
+const SES_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// The first attempt and its repetitions.
+const ATTEMPTS: u32 = 3;
+
+/// What a function is told from outside.
+#[derive(Clone)]
+pub struct Settings {
+    /// The table's name.
+    pub table: String,
+    /// The secret for address keys.
+    pub address_secret: AddressSecret,
+    /// Name servers to ask instead of the system's; empty for the system's.
+    pub name_servers: Vec<SocketAddr>,
+    /// The AWS region.
+    pub region: String,
+    /// What AWS requests are signed with.
+    pub credentials: Credentials,
+    /// Where `DynamoDB` is, if not in AWS.
+    pub dynamodb_endpoint: Option<String>,
+    /// Where SES is, if not in AWS.
+    pub sesv2_endpoint: Option<String>,
+}
+
+/// Why the settings cannot be used. Each names its variable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable that must be set is not, or is empty.
+    #[error("the environment variable {name} is not set")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
+    /// [`LEADLIGHT_ADDRESS_SECRET`](Settings::from_env) is too short.
+    #[error("the environment variable LEADLIGHT_ADDRESS_SECRET is too short")]
+    AddressSecret(#[from] ShortSecret),
+    /// `LEADLIGHT_DNS` is not a list of addresses with ports.
+    #[error("the environment variable LEADLIGHT_DNS is no list of addresses with ports")]
+    NameServers,
+}
+
+impl Settings {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// When a variable is missing or cannot be used.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+        let optional = |name| variable(name).filter(|value| !value.is_empty());
+        let required = |name| optional(name).ok_or(SettingsError::Missing { name });
+        let name_servers = optional("LEADLIGHT_DNS").unwrap_or_default();
+        let name_servers = name_servers
+            .split(',')
+            .map(str::trim)
+            .filter(|server| !server.is_empty());
+        Ok(Self {
+            table: required("LEADLIGHT_TABLE")?,
+            address_secret: AddressSecret::new(&required("LEADLIGHT_ADDRESS_SECRET")?)?,
+            name_servers: name_servers
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .map_err(|_| SettingsError::NameServers)?,
+            region: required("AWS_REGION")?,
+            credentials: Credentials::new(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            dynamodb_endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
+            sesv2_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
+        })
+    }
+
+    /// A client for the table's engine. For tools that need more than [`Table`] offers.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb_over(https())
+    }
+
+    fn dynamodb_over(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(TABLE_ATTEMPT_TIMEOUT, TABLE_TIMEOUT));
+        config.set_endpoint_url(self.dynamodb_endpoint.clone());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    fn sesv2_over(&self, http: SharedHttpClient) -> aws_sdk_sesv2::Client {
+        let mut config = aws_sdk_sesv2::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
+        config.set_endpoint_url(self.sesv2_endpoint.clone());
+        aws_sdk_sesv2::Client::from_conf(config.build())
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("table", &self.table)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+fn https() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https()
+}
+
+fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
+}
+
+/// What one process shares between its invocations.
+#[derive(Debug)]
+pub struct App {
+    /// The table.
+    pub table: Table,
+    /// The secret for address keys.
+    pub address_secret: AddressSecret,
+    /// The accounts, as read lately.
+    pub accounts: Accounts,
+    /// The network part of verifications.
+    pub verifier: Verifier,
+    /// SES's own suppression list.
+    pub suppression_list: SuppressionList,
+}
+
+impl App {
+    /// Builds the clients; connects to nothing yet.
+    ///
+    /// # Errors
+    /// When the system's name servers cannot be told.
+    pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
+        let http = https();
+        let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
+        Ok(Self {
+            accounts: Accounts::new(table.clone()),
+            table,
+            address_secret: settings.address_secret.clone(),
+            verifier: Verifier::new(&settings.name_servers)?,
+            suppression_list: SuppressionList::new(settings.sesv2_over(http)),
+        })
+    }
+
+    /// Opens the connection to the table while start-up has a whole processor. A table that is away fails nothing: the first
+    /// event will find out.
+    pub async fn warm(&self) {
+        if let Err(error) = self.table.knock().await {
+            tracing::warn!(error = %crate::problem::chain(&error), "could not open the connection to the table in advance");
+        }
+    }
+}
+
+/// Starts the log: a JSON object a line, filtered by `LEADLIGHT_LOG` (default `info`).
+pub fn start_log() {
+    let filter =
+        EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false);
+    // Somebody else's log, as under the local stack and in tests, is as good.
+    let _ = log.with_env_filter(filter).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPLETE: &[(&str, &str)] = &[
+        ("LEADLIGHT_TABLE", "leadlight"),
+        (
+            "LEADLIGHT_ADDRESS_SECRET",
+            "0123456789abcdef0123456789abcdef",
+        ),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "key"),
+    ];
+
+    fn read(change: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let value = |name: &str| {
+            change
+                .iter()
+                .chain(COMPLETE)
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(value)
+    }
+
+    #[test]
+    fn a_missing_variable_names_itself() {
+        assert!(read(&[]).is_ok());
+        for (name, _) in COMPLETE {
+            let error = read(&[(name, "")]).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_could_be_guessed_is_refused() {
+        let short = read(&[("LEADLIGHT_ADDRESS_SECRET", "secret")]).unwrap_err();
+        assert!(short.to_string().contains("LEADLIGHT_ADDRESS_SECRET"));
+        assert!(
+            !format!("{:?}", read(&[])).contains("0123456789abcdef"),
+            "the secret must not be printed"
+        );
+    }
+
+    #[test]
+    fn name_servers_are_a_list() {
+        let servers = read(&[("LEADLIGHT_DNS", "127.0.0.1:5353, [::1]:53")])
+            .unwrap()
+            .name_servers;
+        assert_eq!(
+            servers,
+            [
+                "127.0.0.1:5353".parse().unwrap(),
+                "[::1]:53".parse::<SocketAddr>().unwrap()
+            ]
+        );
+        assert_eq!(
+            read(&[("LEADLIGHT_DNS", "localhost")]).unwrap_err(),
+            SettingsError::NameServers
+        );
+    }
+}

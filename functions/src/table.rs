@@ -1,0 +1,438 @@
+//! The one table: loading, the one conditional write, and the table's own definition.
+//!
+//! Every change is one put of one item on the condition that its version is still the one that was read. There is no scan, no
+//! transaction, and no read or write whose cost grows with the account. Limits of requests: DynamoDB developer guide,
+//! *BatchGetItem* (100 keys, `UnprocessedKeys` to be asked again).
+
+pub mod item;
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes,
+    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+};
+use jiff::civil::Date;
+use leadlight::account::AccountId;
+use leadlight::address::AddressKey;
+use leadlight::lead::LeadId;
+
+use crate::apply::Attempts;
+use item::{
+    Account, Attributes, EXPIRES_AT, Identity, Item, Key, PK, SK, Stored, VERSION, Version,
+};
+
+/// The most keys of one `BatchGetItem`.
+const MAX_BATCH: usize = 100;
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// Sees every write that was answered before. Where a decision is made.
+    Strong,
+    /// May lag behind by moments, at half the price. Where something is shown.
+    Eventual,
+}
+
+/// How a conditional write ended. Neither is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Commit {
+    /// The item is stored.
+    Committed,
+    /// Somebody else wrote first, or the condition does not hold; nothing was stored.
+    Conflict,
+}
+
+/// Why the table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The request was not answered, or was refused.
+    #[error("ask the table ({operation})")]
+    Unavailable {
+        /// The operation as DynamoDB calls it.
+        operation: &'static str,
+        /// What the SDK said.
+        source: Box<dyn core::error::Error + Send + Sync>,
+    },
+    /// A batch came back with keys left over, time after time: the table is throttled.
+    #[error("read all keys of a batch")]
+    Unprocessed,
+    /// An item is not what its key promises.
+    #[error("read an item of the table")]
+    Unreadable(#[source] serde_dynamo::Error),
+    /// An item cannot be written in attribute values.
+    #[error("write an item of the table")]
+    Unwritable(#[source] serde_dynamo::Error),
+}
+
+impl TableError {
+    fn unavailable<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
+    where
+        E: core::error::Error + Send + Sync + 'static,
+    {
+        move |error| Self::Unavailable {
+            operation,
+            source: error.into_source().unwrap_or_else(Into::into),
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Unprocessed => true,
+            Self::Unreadable(_) | Self::Unwritable(_) => false,
+        }
+    }
+}
+
+/// The table. Cheap to clone; all clones share one connection pool.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// The table `name`, reached by `client`.
+    #[must_use]
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    /// Loads one item; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the table cannot be asked, or the item is of another kind.
+    pub async fn load<T: Item>(
+        &self,
+        key: &Key<T>,
+        consistency: Consistency,
+    ) -> Result<Option<Stored<T>>, TableError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.attributes()))
+            .consistent_read(consistency == Consistency::Strong)
+            .send()
+            .await
+            .map_err(TableError::unavailable("GetItem"))?;
+        answer.item.map(Stored::read).transpose()
+    }
+
+    /// Loads many items, in one request for each 100 different keys. Keys without an item are absent from the answer.
+    ///
+    /// # Errors
+    /// When the table cannot be asked, leaves keys unprocessed time after time, or holds an item of another kind.
+    pub async fn load_many<T: Item>(
+        &self,
+        keys: &[Key<T>],
+        consistency: Consistency,
+    ) -> Result<HashMap<Key<T>, Stored<T>>, TableError> {
+        let keys: Vec<&Key<T>> = keys.iter().collect::<HashSet<_>>().into_iter().collect();
+        let mut found = HashMap::with_capacity(keys.len());
+        for batch in keys.chunks(MAX_BATCH) {
+            let mut open = batch.iter().map(|key| key.attributes()).collect::<Vec<_>>();
+            let mut attempts = Attempts::default();
+            while !open.is_empty() {
+                let (items, unprocessed) = self.ask_for(open, consistency).await?;
+                for item in items {
+                    found.insert(Key::read(&item)?, Stored::read(item)?);
+                }
+                open = unprocessed;
+                if !open.is_empty() {
+                    attempts
+                        .pause()
+                        .await
+                        .map_err(|_| TableError::Unprocessed)?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn ask_for(
+        &self,
+        keys: Vec<Attributes>,
+        consistency: Consistency,
+    ) -> Result<(Vec<Attributes>, Vec<Attributes>), TableError> {
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(consistency == Consistency::Strong)
+            .build()
+            .map_err(|error| TableError::Unavailable {
+                operation: "BatchGetItem",
+                source: error.into(),
+            })?;
+        let answer = self
+            .client
+            .batch_get_item()
+            .request_items(&self.name, wanted)
+            .send()
+            .await
+            .map_err(TableError::unavailable("BatchGetItem"))?;
+        let items = answer
+            .responses
+            .and_then(|mut tables| tables.remove(&self.name))
+            .unwrap_or_default();
+        let unprocessed = answer
+            .unprocessed_keys
+            .and_then(|mut tables| tables.remove(&self.name));
+        Ok((items, unprocessed.map(|rest| rest.keys).unwrap_or_default()))
+    }
+
+    /// Writes one item, if its version is still `read`; `None` stands for an item that did not exist.
+    ///
+    /// A write that was carried out although its answer was lost looks like a conflict when it is repeated; reading again
+    /// shows that it is there.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn commit<T: Item>(
+        &self,
+        key: &Key<T>,
+        item: &T,
+        read: Option<Version>,
+    ) -> Result<Commit, TableError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item::row(key, item, read)?));
+        let put = match read {
+            None => put
+                .condition_expression("attribute_not_exists(#key)")
+                .expression_attribute_names("#key", PK),
+            Some(version) => put
+                .condition_expression("#version = :read")
+                .expression_attribute_names("#version", VERSION)
+                .expression_attribute_values(":read", AttributeValue::N(version.to_string())),
+        };
+        match put.send().await {
+            Ok(_) => Ok(Commit::Committed),
+            Err(error) => conflict_or(
+                error,
+                |e| e.is_conditional_check_failed_exception(),
+                "PutItem",
+            ),
+        }
+    }
+
+    /// Notes that `lead` has `address` now. Saying it again changes nothing.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn link(
+        &self,
+        account: &AccountId,
+        address: &AddressKey,
+        lead: &LeadId,
+    ) -> Result<(), TableError> {
+        self.put(Key::<item::Link>::link(account, address, lead).attributes())
+            .await
+    }
+
+    /// The leads that have or had `address`, all pages of them.
+    ///
+    /// # Errors
+    /// When the table cannot be asked, or a link names no lead.
+    pub async fn linked_leads(
+        &self,
+        account: &AccountId,
+        address: &AddressKey,
+    ) -> Result<Vec<LeadId>, TableError> {
+        let (pk, prefix) = item::links(account, address);
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :links)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", AttributeValue::S(pk))
+            .expression_attribute_values(":links", AttributeValue::S(prefix.to_owned()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut leads = Vec::new();
+        while let Some(row) = pages.next().await {
+            let row = row.map_err(TableError::unavailable("Query"))?;
+            leads.push(item::linked_lead(&row, prefix)?);
+        }
+        Ok(leads)
+    }
+
+    /// Counts one press of Check again against the limit of an account and day (UTC). `Conflict` is the limit.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn count_recheck(
+        &self,
+        account: &AccountId,
+        day: Date,
+        most: u32,
+    ) -> Result<Commit, TableError> {
+        let (key, expires_at) = item::recheck_count(account, day);
+        if most == 0 {
+            return Ok(Commit::Conflict);
+        }
+        let counted = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key))
+            .update_expression("SET #expires_at = :expires_at ADD #count :one")
+            .condition_expression("attribute_not_exists(#count) OR #count < :most")
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_names("#expires_at", EXPIRES_AT)
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":most", AttributeValue::N(most.to_string()))
+            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at.to_string()))
+            .send()
+            .await;
+        match counted {
+            Ok(_) => Ok(Commit::Committed),
+            Err(error) => conflict_or(
+                error,
+                UpdateItemError::is_conditional_check_failed_exception,
+                "UpdateItem",
+            ),
+        }
+    }
+
+    /// Writes an account: its policy and public keys. For operators; replaces what is there.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn save_account(&self, id: &AccountId, account: &Account) -> Result<(), TableError> {
+        self.put(item::row(&Key::<Account>::account(id), account, None)?)
+            .await
+    }
+
+    /// Says to which account a sending identity, configuration set or SES tenant belongs. For operators. `Conflict` if it
+    /// belongs to another account.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn save_identity(
+        &self,
+        name: &str,
+        account: &AccountId,
+    ) -> Result<Commit, TableError> {
+        let identity = Identity {
+            account: account.clone(),
+        };
+        let saved = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item::row(&Key::identity(name), &identity, None)?))
+            .condition_expression("attribute_not_exists(#account) OR #account = :account")
+            .expression_attribute_names("#account", "account")
+            .expression_attribute_values(":account", AttributeValue::S(account.to_string()))
+            .send()
+            .await;
+        match saved {
+            Ok(_) => Ok(Commit::Committed),
+            Err(error) => conflict_or(
+                error,
+                PutItemError::is_conditional_check_failed_exception,
+                "PutItem",
+            ),
+        }
+    }
+
+    async fn put(&self, row: Attributes) -> Result<(), TableError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(row))
+            .send();
+        put.await
+            .map(drop)
+            .map_err(TableError::unavailable("PutItem"))
+    }
+
+    /// Asks for an item that does not exist, so that the connection is open when the first event comes.
+    pub(crate) async fn knock(&self) -> Result<(), TableError> {
+        let knock = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(item::attributes("warm", "warm")))
+            .send();
+        knock
+            .await
+            .map(drop)
+            .map_err(TableError::unavailable("GetItem"))
+    }
+
+    /// Creates the table as every environment has it, for local engines and tests; in AWS the template does.
+    ///
+    /// # Errors
+    /// When the engine refuses, for one because the table exists.
+    pub async fn create(&self) -> Result<(), TableError> {
+        let operation = "CreateTable";
+        let refused = |error| TableError::Unavailable {
+            operation,
+            source: Box::new(error),
+        };
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewAndOldImages);
+        let mut table = self
+            .client
+            .create_table()
+            .table_name(&self.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .stream_specification(stream.build().map_err(refused)?);
+        for (name, key_type) in [(PK, KeyType::Hash), (SK, KeyType::Range)] {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            let element = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(key_type);
+            table = table
+                .attribute_definitions(attribute.build().map_err(refused)?)
+                .key_schema(element.build().map_err(refused)?);
+        }
+        table
+            .send()
+            .await
+            .map_err(TableError::unavailable(operation))?;
+        let expiry = TimeToLiveSpecification::builder()
+            .attribute_name(EXPIRES_AT)
+            .enabled(true);
+        self.client
+            .update_time_to_live()
+            .table_name(&self.name)
+            .time_to_live_specification(expiry.build().map_err(refused)?)
+            .send()
+            .await
+            .map(drop)
+            .map_err(TableError::unavailable("UpdateTimeToLive"))
+    }
+}
+
+fn conflict_or<E>(
+    error: SdkError<E>,
+    is_conflict: impl FnOnce(&E) -> bool,
+    operation: &'static str,
+) -> Result<Commit, TableError>
+where
+    E: core::error::Error + Send + Sync + 'static,
+{
+    if error.as_service_error().is_some_and(is_conflict) {
+        return Ok(Commit::Conflict);
+    }
+    Err(TableError::unavailable(operation)(error))
+}
