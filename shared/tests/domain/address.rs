@@ -183,3 +183,97 @@ fn an_address_is_never_printed_by_accident() {
     let error = Address::parse("an n@example.com").unwrap_err();
     assert!(!error.to_string().contains("example"));
 }
+
+#[test]
+fn what_cannot_be_seen_or_has_no_meaning_is_refused_before_the_at() {
+    let refused = "\u{85}\u{a0}\u{ad}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{e000}\u{f8ff}\u{feff}\u{fff0}\u{fffd}\u{f0000}";
+    for character in refused.chars() {
+        let odd = AddressError::UnexpectedCharacter {
+            character,
+            position: 2,
+        };
+        let text = format!("a{character}n@example.com");
+        assert_eq!(Address::parse(&text), Err(odd), "{character:?}");
+    }
+    for character in "éßंд中😀".chars() {
+        assert!(
+            Address::parse(&format!("a{character}n@example.com")).is_ok(),
+            "{character:?}"
+        );
+    }
+}
+
+#[test]
+fn the_longest_address_is_accepted() {
+    let longest = format!(
+        "{}@{}.example.com",
+        "a".repeat(64),
+        ["abcdefghi"; 17].join(".")
+    );
+    let longest = format!(
+        "{}@{}{}",
+        "a".repeat(64),
+        "b".repeat(254 - longest.len()),
+        &longest[65..]
+    );
+    assert_eq!(longest.len(), 254);
+    assert_eq!(
+        Address::parse(&longest).map(|address| address.as_str().len()),
+        Ok(254)
+    );
+    let longer = longest.replace('@', "@b");
+    assert_eq!(
+        Address::parse(&longer),
+        Err(AddressError::TooLong { octets: 255 })
+    );
+    assert_eq!(
+        Address::parse(&"a".repeat(1_016)),
+        Err(AddressError::MissingAt)
+    );
+    assert_eq!(
+        Address::parse(&"a".repeat(1_017)),
+        Err(AddressError::TooLong { octets: 1_017 })
+    );
+}
+
+#[test]
+fn ses_can_send_only_to_ascii_before_the_at() {
+    assert!(
+        Address::parse("ann@bücher.example")
+            .unwrap()
+            .is_sendable_by_ses()
+    );
+    assert!(
+        !Address::parse("éve@example.com")
+            .unwrap()
+            .is_sendable_by_ses()
+    );
+}
+
+#[test]
+fn every_rejection_has_its_own_code() {
+    let texts = [
+        "",
+        "<a@b.example>",
+        "mailto:a@b.example",
+        "a",
+        "a@b@c.example",
+        "@b.example",
+        "a@",
+        "a b@c.example",
+        ".a@b.example",
+        "\"a\"@b.example",
+        "a(b)@c.example",
+        "a@[192.0.2.1]",
+        "a@b",
+        "a@192.0.2.1",
+        "a@-b.example",
+    ];
+    let long = ["a".repeat(65) + "@b.example", "a".repeat(2_000)];
+    let texts = texts.into_iter().chain(long.iter().map(String::as_str));
+    let codes: std::collections::BTreeSet<&str> = texts
+        .map(|text| Address::parse(text).unwrap_err().code())
+        .collect();
+    assert_eq!(codes.len(), 17, "{codes:?}");
+    assert!(codes.iter().all(|code| !code.is_empty()));
+}

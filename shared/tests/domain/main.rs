@@ -12,11 +12,13 @@
 )]
 
 mod address;
+mod api;
 mod assessment;
 mod feedback;
 mod laws;
 mod lead;
 mod log;
+mod verification;
 
 use jiff::{SignedDuration, Timestamp};
 use leadlight::address::{Address, AddressKey};
