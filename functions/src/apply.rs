@@ -5,15 +5,17 @@
 //! evidence, so that a crash between the two is finished by the redelivery.
 
 use core::time::Duration;
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::address::AddressKey;
 use leadlight::assessment::{Assessment, Condition, assess};
-use leadlight::evidence::{AddressRecord, Fact, Piece};
-use leadlight::lead::Lead;
+use leadlight::evidence::{AddressRecord, Evidence, Piece};
+use leadlight::lead::{Lead, LeadAssessment, LeadId};
 use leadlight::policy::Policy;
 
+use crate::config::App;
 use crate::table::item::{Item, Key, Stored};
 use crate::table::{Commit, Consistency, Table, TableError};
 
@@ -30,7 +32,7 @@ pub(crate) struct Attempts {
 
 /// Others were faster, time after time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("win one of {} races for an item of the table", MAX_RETRIES + 1)]
+#[error("win a race for an item of the table")]
 pub struct Contended;
 
 impl Attempts {
@@ -67,28 +69,85 @@ pub enum Outcome {
 }
 
 /// Changes one item. `loaded` is the item as it was read, `change` says what it becomes; `None` leaves it as it is. After a
-/// lost race `change` is asked again, of the item as the winner left it.
+/// lost race `change` is asked again, of the item as the winner left it. Gives back the item as it stands then.
 pub(crate) async fn apply<T: Item + Clone + PartialEq>(
     table: &Table,
     key: &Key<T>,
     mut loaded: Option<Stored<T>>,
     mut change: impl FnMut(Option<&T>) -> Option<T>,
-) -> Result<(Outcome, Option<T>), ApplyError> {
+) -> Result<(Outcome, Option<Stored<T>>), ApplyError> {
     let mut attempts = Attempts::default();
     loop {
         let before = loaded.as_ref().map(|stored| &stored.item);
         let Some(after) = change(before).filter(|after| Some(after) != before) else {
-            return Ok((Outcome::AlreadyKnown, loaded.map(|stored| stored.item)));
+            return Ok((Outcome::AlreadyKnown, loaded));
         };
-        match table
-            .commit(key, &after, loaded.as_ref().map(|stored| stored.version))
-            .await?
-        {
-            Commit::Committed => return Ok((Outcome::Committed, Some(after))),
+        let read = loaded.as_ref().map(|stored| stored.version);
+        match table.commit(key, &after, read).await? {
+            Commit::Committed => {
+                return Ok((Outcome::Committed, Some(Stored::written(after, read))));
+            }
             Commit::Conflict => attempts.pause().await?,
         }
         loaded = table.load(key, Consistency::Strong).await?;
     }
+}
+
+/// A lead with the evidence of its address, as loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) lead: Stored<Lead>,
+    pub(crate) address: AddressKey,
+    pub(crate) record: Option<Stored<AddressRecord>>,
+}
+
+impl Known {
+    /// Loads the lead `id` and the evidence of its address; `None` if the account has no such lead.
+    pub(crate) async fn load(
+        app: &App,
+        account: &AccountId,
+        id: &LeadId,
+        consistency: Consistency,
+    ) -> Result<Option<Self>, TableError> {
+        let Some(lead) = app.table.load(&Key::lead(account, id), consistency).await? else {
+            return Ok(None);
+        };
+        let address = app.address_secret.key_of(&lead.item.address);
+        let record = app
+            .table
+            .load(&Key::evidence(account, &address), consistency)
+            .await?;
+        Ok(Some(Self {
+            lead,
+            address,
+            record,
+        }))
+    }
+
+    /// The evidence of the lead's address; empty if nothing is known of it.
+    pub(crate) fn evidence(&self) -> Cow<'_, Evidence> {
+        evidence_of(self.record.as_ref().map(|stored| &stored.item))
+    }
+
+    /// What is to be said of the lead.
+    pub(crate) fn assess(&self, policy: &Policy, now: Timestamp) -> LeadAssessment {
+        assess_lead(&self.lead.item, &self.evidence(), policy, now)
+    }
+}
+
+/// What is to be said of `lead` on the evidence of its address.
+pub(crate) fn assess_lead(
+    lead: &Lead,
+    evidence: &Evidence,
+    policy: &Policy,
+    now: Timestamp,
+) -> LeadAssessment {
+    lead.assess(assess(evidence, policy, now), evidence)
+}
+
+/// The evidence in a record; empty where there is no record.
+pub(crate) fn evidence_of(record: Option<&AddressRecord>) -> Cow<'_, Evidence> {
+    record.map_or_else(Cow::default, |record| Cow::Borrowed(&record.evidence))
 }
 
 /// The evidence of one address, and how its account reads it.
@@ -104,8 +163,6 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Applied {
     pub(crate) outcome: Outcome,
     pub(crate) record: AddressRecord,
-    pub(crate) before: Assessment,
-    pub(crate) after: Assessment,
 }
 
 /// Merges evidence into the record of an address. `loaded` is the record as it was read, `addition` what is merged into the
@@ -124,7 +181,7 @@ pub(crate) async fn apply_evidence(
     let complaints: Vec<Piece> = first
         .evidence
         .pieces()
-        .filter(|piece| is_complaint(piece))
+        .filter(|piece| piece.fact.attribution().is_some())
         .cloned()
         .collect();
     mark_leads(table, subject, &complaints).await?;
@@ -141,7 +198,7 @@ pub(crate) async fn apply_evidence(
     };
     let key = Key::evidence(subject.account, subject.address);
     let (outcome, record) = apply(table, &key, loaded, merge).await?;
-    let record = record.unwrap_or(first);
+    let record = record.map_or(first, |stored| stored.item);
     let after = assess(&record);
 
     mark_leads(table, subject, &complaints).await?;
@@ -154,12 +211,7 @@ pub(crate) async fn apply_evidence(
             "the evidence changed the status of an address"
         );
     }
-    Ok(Applied {
-        outcome,
-        record,
-        before,
-        after,
-    })
+    Ok(Applied { outcome, record })
 }
 
 /// Makes complaints stick to every lead that has or had the address.
@@ -187,18 +239,15 @@ async fn mark_leads(
     Ok(())
 }
 
-fn is_complaint(piece: &Piece) -> bool {
-    if let Fact::Complaint { .. } = piece.fact {
-        true
-    } else {
-        false
-    }
-}
-
 fn condition(assessment: &Assessment) -> &'static str {
     match assessment.condition {
         Condition::Clear => "clear",
         Condition::SoftBouncing => "soft_bouncing",
         Condition::Blocklisted(reason) => reason.code(),
     }
+}
+
+/// A source for evidence that we made ourselves. Random, so that it tells nothing about whoever caused it.
+pub(crate) fn own_source() -> String {
+    format!("{:016x}", rand::random::<u64>())
 }

@@ -214,6 +214,20 @@ impl<T: Item> Stored<T> {
     }
 }
 
+impl<T> Stored<T> {
+    /// The item as it stands after `item` was written over version `read`.
+    pub(crate) fn written(item: T, read: Option<Version>) -> Self {
+        Self {
+            item,
+            version: next(read),
+        }
+    }
+}
+
+fn next(read: Option<Version>) -> Version {
+    read.unwrap_or_default().saturating_add(1)
+}
+
 /// The attributes of `item`, of which version `read` was read before.
 pub(super) fn row<T: Item>(
     key: &Key<T>,
@@ -222,8 +236,10 @@ pub(super) fn row<T: Item>(
 ) -> Result<Attributes, TableError> {
     let mut row: Attributes = serde_dynamo::to_item(item).map_err(TableError::Unwritable)?;
     row.extend(key.attributes());
-    let version = read.unwrap_or_default().saturating_add(1);
-    row.insert(VERSION.to_owned(), AttributeValue::N(version.to_string()));
+    row.insert(
+        VERSION.to_owned(),
+        AttributeValue::N(next(read).to_string()),
+    );
     Ok(row)
 }
 
