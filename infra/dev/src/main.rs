@@ -1,2 +1,355 @@
-//! cargo dev.
-fn main() {}
+//! `cargo dev`: runs Leadlight on this machine, tests it, and mints tokens for it.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool speaks to its terminal"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use leadlight::account::AccountId;
+use leadlight::lead::LeadId;
+use leadlight_dev::account::{LocalAccount, MAX_SERVER_MINUTES, MAX_WIDGET_MINUTES, SERVER_SCOPE};
+use leadlight_dev::queue::{Chaos, QueueSettings};
+use leadlight_dev::ses::SesSettings;
+use leadlight_dev::stack::{DEMO, Stack, StackSettings, StackStatus};
+use leadlight_dev::{checks, demo, dns, progress, tools, widget, workspace};
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+/// Runs and tests Leadlight on this machine.
+#[derive(Parser)]
+#[command(name = "cargo dev", bin_name = "cargo dev")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds and starts everything on 127.0.0.1: the demo CRM, the API, and stand-ins for AWS.
+    Up(Up),
+    /// Ends what `cargo dev up --detach` started.
+    Down,
+    /// Says what runs.
+    Status,
+    /// Makes every check, or runs only the tests whose names hold the filter.
+    Test {
+        /// A part of the names of the tests to run.
+        filter: Option<String>,
+    },
+    /// Prints an access token for the local API.
+    Token(TokenArgs),
+    /// Builds the widget into target/widget.
+    Widget,
+}
+
+#[derive(Args)]
+struct Up {
+    /// Return once it serves, and leave it running.
+    #[arg(long)]
+    detach: bool,
+    /// Forget everything from earlier runs.
+    #[arg(long)]
+    reset: bool,
+    /// Ask no name server beyond this machine: only the demo's domains exist.
+    #[arg(long)]
+    offline: bool,
+    /// Deliver every notification twice, late and in another order.
+    #[arg(long)]
+    chaos: bool,
+    /// The port of the demo CRM on 127.0.0.1.
+    #[arg(long, default_value_t = 4280)]
+    port: u16,
+    /// Start without building, as a detached process does.
+    #[arg(long, hide = true)]
+    built: bool,
+}
+
+#[derive(Args)]
+struct TokenArgs {
+    /// The account: demo or neighbour.
+    #[arg(long, default_value = DEMO)]
+    account: String,
+    /// What the token permits, separated by spaces.
+    #[arg(long, default_value = SERVER_SCOPE)]
+    scope: String,
+    /// Restrict the token to these leads, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    leads: Option<Vec<String>>,
+    /// How long it lives; at most 15 for a widget's scopes or with --leads, else 60.
+    #[arg(long)]
+    minutes: Option<u8>,
+}
+
+/// The process that `cargo dev down` ends.
+#[derive(Serialize, Deserialize)]
+struct Running {
+    pid: u32,
+    origin: String,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Task::Up(up) => bring_up(&up),
+        Task::Down => bring_down(),
+        Task::Status => say_status(),
+        Task::Test { filter } => checks::run(filter.as_deref()),
+        Task::Token(args) => print_token(&args),
+        Task::Widget => {
+            progress::step("widget", widget::build).map(|folder| println!("{}", folder.display()))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bring_up(up: &Up) -> anyhow::Result<()> {
+    let state = workspace::state();
+    if up.reset {
+        if let Some((running, _)) = block_on(find_running())? {
+            bail!(
+                "it is running (process {}); end it first: `cargo dev down`",
+                running.pid
+            );
+        }
+        if state.exists() {
+            std::fs::remove_dir_all(&state)
+                .with_context(|| format!("remove {}", state.display()))?;
+        }
+    }
+    if !up.built {
+        let toolchain = progress::step("a Rust for wasm", tools::wasm_toolchain)?;
+        println!("  built with {}", toolchain.name());
+        progress::step("the widget", widget::build)?;
+    }
+    if up.detach {
+        detach(up, &state)
+    } else {
+        block_on(serve(up, &state))?
+    }
+}
+
+/// Starts this program again, on its own, and waits until it serves.
+fn detach(up: &Up, state: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(state).with_context(|| format!("create {}", state.display()))?;
+    let log = state.join("stack.log");
+    let out = std::fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
+    // A session of its own, so that neither Ctrl-C here nor the end of the terminal ends it.
+    let mut command = Command::new("setsid");
+    command
+        .arg(std::env::current_exe()?)
+        .args(["up", "--built", "--port", &up.port.to_string()]);
+    command
+        .args(up.offline.then_some("--offline"))
+        .args(up.chaos.then_some("--chaos"));
+    command
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(out);
+    let mut child = command.spawn().context("start the stack")?;
+    progress::step("the stack", |_| {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                let said = std::fs::read_to_string(&log).unwrap_or_default();
+                bail!("it ended at once ({status}):\n{}", said.trim());
+            }
+            if block_on(find_running())?.is_some_and(|(running, _)| running.pid == child.id()) {
+                return Ok(());
+            }
+            if started.elapsed() > Duration::from_secs(120) {
+                bail!("it does not answer; see {}", log.display());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    })?;
+    if let Some((running, _)) = block_on(find_running())? {
+        println!(
+            "\nThe demo CRM is at {}\nIts log is {}; `cargo dev down` ends it.",
+            running.origin,
+            log.display()
+        );
+    }
+    Ok(())
+}
+
+async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
+    let filter =
+        EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+
+    let servers = dns::system_servers();
+    let is_offline = if up.offline {
+        true
+    } else if dns::is_reachable(&servers).await {
+        false
+    } else {
+        println!("No name server answers: running as with --offline.");
+        true
+    };
+    let zone = if is_offline {
+        demo::zone()
+    } else {
+        demo::zone().forwarding(&demo::APEXES, servers)
+    };
+    let chaos = up.chaos.then(|| Chaos {
+        seed: 1,
+        most_delay: Duration::from_secs(5),
+    });
+    let settings = StackSettings {
+        folder: Some(state.to_owned()),
+        port: up.port,
+        zone: Some(zone),
+        queue: QueueSettings {
+            chaos,
+            ..QueueSettings::default()
+        },
+        ses: SesSettings {
+            feedback_delay: Duration::from_millis(400),
+            ..SesSettings::default()
+        },
+        with_demo_leads: true,
+        ..StackSettings::default()
+    };
+    let stack = Stack::start(settings).await?;
+    let running = Running {
+        pid: std::process::id(),
+        origin: stack.origin(),
+    };
+    let file = running_file();
+    std::fs::write(&file, serde_json::to_string(&running)?)
+        .with_context(|| format!("write {}", file.display()))?;
+
+    println!("\n  Demo CRM       {}", stack.origin());
+    println!("  API            {}/v1", stack.origin());
+    println!("  Feedback       POST {}/local/feedback", stack.origin());
+    println!("  Dead letters   {}/local/dead-letters", stack.origin());
+    println!("  Outbox         {}/ses/outbox", stack.origin());
+    println!(
+        "\nCtrl-C ends it; what it knows is kept in {}.",
+        state.display()
+    );
+    end_requested().await?;
+    drop(stack);
+    std::fs::remove_file(&file).with_context(|| format!("remove {}", file.display()))?;
+    println!("Ended.");
+    Ok(())
+}
+
+async fn end_requested() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+fn bring_down() -> anyhow::Result<()> {
+    let Some((running, _)) = block_on(find_running())? else {
+        println!("Nothing is running.");
+        return Ok(());
+    };
+    let signal = |name: &str| {
+        Command::new("kill")
+            .args([name, &running.pid.to_string()])
+            .stderr(Stdio::null())
+            .status()
+    };
+    signal("-TERM").context("end the process")?;
+    let started = Instant::now();
+    while signal("-0").is_ok_and(|status| status.success()) {
+        if started.elapsed() > Duration::from_secs(15) {
+            bail!("process {} does not end", running.pid);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("Ended.");
+    Ok(())
+}
+
+fn say_status() -> anyhow::Result<()> {
+    match block_on(find_running())? {
+        Some((running, status)) => {
+            println!(
+                "The demo CRM is at {} (process {})",
+                running.origin, running.pid
+            );
+            println!("{}", serde_json::to_string_pretty(&status)?);
+        }
+        None => println!("Nothing is running."),
+    }
+    Ok(())
+}
+
+/// The process that the state folder names, if that is still what answers there.
+async fn find_running() -> Option<(Running, StackStatus)> {
+    let text = std::fs::read_to_string(running_file()).ok()?;
+    let running: Running = serde_json::from_str(&text).ok()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .no_proxy()
+        .build()
+        .ok()?;
+    let answer = client
+        .get(format!("{}/local/status", running.origin))
+        .send()
+        .await
+        .ok()?;
+    let status: StackStatus = answer.json().await.ok()?;
+    (status.pid == running.pid).then_some((running, status))
+}
+
+fn running_file() -> PathBuf {
+    workspace::state().join("running.json")
+}
+
+fn print_token(args: &TokenArgs) -> anyhow::Result<()> {
+    let id = AccountId::parse(&args.account).context("read the account's id")?;
+    let account = LocalAccount::read(&workspace::state().join("keys"), id).context(
+        "there are no keys for this account; `cargo dev up` makes them for demo and neighbour",
+    )?;
+    for lead in args.leads.iter().flatten() {
+        LeadId::parse(lead).with_context(|| format!("read the lead's id {lead:?}"))?;
+    }
+    let is_for_server = args.leads.is_none()
+        && args
+            .scope
+            .split_whitespace()
+            .any(|scope| scope == "leads:write");
+    let most = if is_for_server {
+        MAX_SERVER_MINUTES
+    } else {
+        MAX_WIDGET_MINUTES
+    };
+    let token = account.mint(
+        &args.scope,
+        args.leads.as_deref(),
+        args.minutes.unwrap_or(most),
+        Timestamp::now(),
+    )?;
+    println!("{}", token.token);
+    Ok(())
+}
+
+fn block_on<F: Future>(work: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    Ok(runtime.block_on(work))
+}

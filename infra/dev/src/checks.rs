@@ -1,0 +1,153 @@
+//! `cargo dev test`: every check that a change has to pass, in the order in which they fail fastest.
+//!
+//! Nothing is checked here that `cargo test` alone would not find, but for the lints and the documentation: the tests fetch and
+//! build what they need by themselves, and this only does it beforehand, where it can be seen.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "this is the terminal's side of `cargo dev`"
+)]
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::progress::{self, Progress};
+use crate::tools::{self, WASM_TARGET, WasmToolchain};
+use crate::{lambdas, widget};
+
+/// A check that was made.
+struct Made {
+    label: &'static str,
+    took: Duration,
+    passed: bool,
+}
+
+/// Runs every check, or only the tests whose names hold `filter`.
+///
+/// # Errors
+/// When a check fails; all the others are made all the same.
+pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
+    if let Some(filter) = filter {
+        return test(Some(filter));
+    }
+    let mut made = Vec::new();
+    let mut check = |label, work: &dyn Fn(&Progress) -> anyhow::Result<()>| {
+        let started = Instant::now();
+        let result = progress::step(label, work);
+        if let Err(error) = &result {
+            println!("{error:#}\n");
+        }
+        made.push(Made {
+            label,
+            took: started.elapsed(),
+            passed: result.is_ok(),
+        });
+    };
+
+    check("clippy and rustfmt are there", &tools::lints);
+    check("formatting", &|progress| {
+        progress.run(tools::cargo().args(["fmt", "--all", "--check"]))
+    });
+    check("a Rust for wasm is there", &|progress| {
+        tools::wasm_toolchain(progress).map(drop)
+    });
+    check("Java and DynamoDB Local are there", &|progress| {
+        tools::dynamodb_local(progress).map(drop)
+    });
+    check("Chromium is there", &|progress| {
+        tools::browser(progress).map(drop)
+    });
+    check("lints", &|progress| {
+        progress.run(tools::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
+    check("lints for wasm", &lint_wasm);
+    check("documentation", &|progress| {
+        let mut doc = tools::cargo();
+        progress.run(doc.env("RUSTDOCFLAGS", "-D warnings").args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+        ]))
+    });
+    check("the widget builds", &|progress| {
+        widget::build(progress).map(drop)
+    });
+    check("the functions build", &|progress| {
+        lambdas::build(progress).map(drop)
+    });
+    check("the tests build", &|progress| {
+        progress.run(tools::cargo().args(["test", "--workspace", "--no-run"]))
+    });
+    let started = Instant::now();
+    println!("  tests");
+    let tested = test(None);
+    made.push(Made {
+        label: "tests",
+        took: started.elapsed(),
+        passed: tested.is_ok(),
+    });
+
+    println!();
+    for check in &made {
+        let mark = if check.passed { "✓" } else { "✗" };
+        println!(
+            "{mark} {:>7.1} s  {}",
+            check.took.as_secs_f32(),
+            check.label
+        );
+    }
+    let failed = made.iter().filter(|check| !check.passed).count();
+    if failed > 0 {
+        bail!("{failed} of {} checks failed", made.len());
+    }
+    println!("All checks passed.");
+    Ok(())
+}
+
+/// Clippy comes with rustup's toolchain only; Debian's compiler denies at least its own warnings.
+fn lint_wasm(progress: &Progress) -> anyhow::Result<()> {
+    let toolchain = tools::wasm_toolchain(progress)?;
+    let mut cargo = toolchain.cargo();
+    let packages = [
+        "--package",
+        "leadlight",
+        "--package",
+        "leadlight-widget",
+        "--target",
+        WASM_TARGET,
+    ];
+    match toolchain {
+        WasmToolchain::Installed => cargo
+            .arg("clippy")
+            .args(packages)
+            .args(["--", "-D", "warnings"]),
+        WasmToolchain::Debian => cargo
+            .arg("check")
+            .args(packages)
+            .env("RUSTFLAGS", "-D warnings"),
+    };
+    progress.run(&mut cargo)
+}
+
+/// Runs the tests with their output as it comes.
+fn test(filter: Option<&str>) -> anyhow::Result<()> {
+    let mut command: Command = tools::cargo();
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(filter)
+        .stdin(Stdio::null());
+    let status = command.status().context("start `cargo test`")?;
+    if !status.success() {
+        bail!("`{}` failed", progress::describe(&command));
+    }
+    Ok(())
+}

@@ -1,0 +1,374 @@
+//! The back end of the demo CRM: a small database of leads that belongs to the host, and its calls to Leadlight and SES.
+//!
+//! It does what a CRM vendor has to do, and nothing that belongs to Leadlight: it keeps names, companies and addresses, asks
+//! Leadlight with a server token before it saves or sends, and mints short tokens for the widget in its pages.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag};
+use axum::Router;
+use axum::extract::{Json, Path as PathParameter, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use leadlight::api::{LeadStatus, SaveLead};
+use leadlight::lead::{LeadId, Standing, Status};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::RwLock;
+
+use crate::account::LocalAccount;
+use crate::gateway::{self, Gateway};
+
+/// Who sends the demo's mail.
+pub const SENDER: &str = "Harbour CRM <hello@harbour.example>";
+/// The domain that sends the demo's mail, an identity of the demo's account.
+pub const SENDER_DOMAIN: &str = "harbour.example";
+/// The configuration set of the demo's mail, an identity of the demo's account.
+pub const CONFIGURATION_SET: &str = "leadlight-demo";
+
+/// A lead as the CRM knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// The CRM's own id.
+    pub id: LeadId,
+    /// The person.
+    pub name: String,
+    /// Where they work.
+    pub company: String,
+    /// The address, as it was last saved.
+    pub address: String,
+    /// What the CRM says of the lead.
+    pub standing: Standing,
+    /// When it was last saved.
+    pub changed_at: Timestamp,
+}
+
+/// The demo CRM.
+#[derive(Clone, Debug)]
+pub struct Crm {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    contacts: RwLock<Vec<Contact>>,
+    file: Option<PathBuf>,
+    account: Arc<LocalAccount>,
+    gateway: Gateway,
+    ses: aws_sdk_sesv2::Client,
+}
+
+/// Why a request to the CRM ended without an answer of its own.
+enum Failure {
+    /// The CRM or Leadlight said no.
+    Refused(Response),
+    /// Something broke.
+    Broken(anyhow::Error),
+}
+
+type Answer<T> = Result<T, Failure>;
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl axum::response::IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Refused(response) => response,
+            Self::Broken(error) => {
+                tracing::error!("the demo CRM failed: {error:#}");
+                gateway::problem(StatusCode::BAD_GATEWAY, "demo-crm", &format!("{error:#}"))
+            }
+        }
+    }
+}
+
+impl Crm {
+    /// The CRM whose database is `file`; without one it forgets everything at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn open(
+        file: Option<&Path>,
+        account: Arc<LocalAccount>,
+        gateway: Gateway,
+        ses_endpoint: &str,
+    ) -> anyhow::Result<Self> {
+        let contacts = match file.filter(|file| file.is_file()) {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("read {}", file.display()))?;
+                serde_json::from_str(&text)
+                    .with_context(|| format!("read {} as the CRM's database", file.display()))?
+            }
+            None => Vec::new(),
+        };
+        let shared = Shared {
+            contacts: RwLock::new(contacts),
+            file: file.map(Path::to_owned),
+            account,
+            gateway,
+            ses: crate::aws::sesv2(ses_endpoint),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The CRM's endpoints, below `/crm`.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/crm/leads", get(list))
+            .route("/crm/leads/{id}", get(read).put(save))
+            .route("/crm/leads/{id}/log", get(read_log))
+            .route("/crm/leads/{id}/messages", post(send))
+            .route("/crm/token", post(mint))
+            .with_state(Arc::clone(&self.shared))
+    }
+
+    /// Whether nobody is in it yet.
+    pub async fn is_empty(&self) -> bool {
+        self.shared.contacts.read().await.is_empty()
+    }
+
+    /// Adds a lead, in the CRM and in Leadlight.
+    ///
+    /// # Errors
+    /// When Leadlight refuses it.
+    pub async fn add(&self, contact: Contact) -> anyhow::Result<()> {
+        let save = SaveLead {
+            address: contact.address.clone(),
+            standing: Some(contact.standing),
+            standing_since: None,
+        };
+        let token = self.shared.account.server_token(Timestamp::now())?.token;
+        let path = format!("/v1/leads/{}", contact.id);
+        let body = serde_json::to_value(&save)?;
+        let (status, answer) = self
+            .shared
+            .gateway
+            .ask("PUT", &path, &token, Some(&body))
+            .await?;
+        anyhow::ensure!(
+            status.is_success(),
+            "Leadlight refuses the lead {}: {answer}",
+            contact.id
+        );
+        let mut contacts = self.shared.contacts.write().await;
+        contacts.retain(|other| other.id != contact.id);
+        contacts.push(contact);
+        self.shared.keep(&contacts)
+    }
+
+    /// Sends a message to a lead without asking Leadlight, as a CRM that knows nothing of it would.
+    ///
+    /// # Errors
+    /// When SES refuses it.
+    pub async fn send_unchecked(
+        &self,
+        contact: &Contact,
+        subject: &str,
+        text: &str,
+    ) -> anyhow::Result<String> {
+        self.shared.send(contact, subject, text).await
+    }
+}
+
+async fn list(State(crm): State<Arc<Shared>>) -> Json<Vec<Contact>> {
+    Json(crm.contacts.read().await.clone())
+}
+
+async fn read(
+    State(crm): State<Arc<Shared>>,
+    PathParameter(id): PathParameter<String>,
+) -> Answer<Json<Contact>> {
+    Ok(Json(crm.find(&id).await?))
+}
+
+/// What may be changed of a lead.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    name: Option<String>,
+    company: Option<String>,
+    address: Option<String>,
+    standing: Option<Standing>,
+}
+
+/// Leadlight first: what it refuses is not saved here either.
+async fn save(
+    State(crm): State<Arc<Shared>>,
+    PathParameter(id): PathParameter<String>,
+    body: String,
+) -> Answer<Json<Contact>> {
+    let change: Change = serde_json::from_str(&body).map_err(|error| {
+        Failure::Refused(gateway::problem(
+            StatusCode::BAD_REQUEST,
+            "demo-crm",
+            &error.to_string(),
+        ))
+    })?;
+    let mut contact = crm.find(&id).await?;
+    let save = SaveLead {
+        address: change.address.unwrap_or_else(|| contact.address.clone()),
+        standing: change.standing,
+        standing_since: None,
+    };
+    let body = serde_json::to_value(&save)?;
+    let saved = crm
+        .ask_leadlight("PUT", &format!("/v1/leads/{}", contact.id), Some(&body))
+        .await?;
+    contact.address = saved
+        .get("address")
+        .and_then(Value::as_str)
+        .map_or(save.address, str::to_owned);
+    contact.name = change.name.unwrap_or(contact.name);
+    contact.company = change.company.unwrap_or(contact.company);
+    contact.standing = change.standing.unwrap_or(contact.standing);
+    contact.changed_at = Timestamp::now();
+    let mut contacts = crm.contacts.write().await;
+    if let Some(kept) = contacts.iter_mut().find(|kept| kept.id == contact.id) {
+        kept.clone_from(&contact);
+    }
+    crm.keep(&contacts)?;
+    Ok(Json(contact))
+}
+
+async fn read_log(
+    State(crm): State<Arc<Shared>>,
+    PathParameter(id): PathParameter<String>,
+    RawQuery(query): RawQuery,
+) -> Answer<Json<Value>> {
+    let contact = crm.find(&id).await?;
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(Json(
+        crm.ask_leadlight("GET", &format!("/v1/leads/{}/log{query}", contact.id), None)
+            .await?,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Compose {
+    subject: String,
+    text: String,
+}
+
+async fn send(
+    State(crm): State<Arc<Shared>>,
+    PathParameter(id): PathParameter<String>,
+    Json(message): Json<Compose>,
+) -> Answer<Response> {
+    let contact = crm.find(&id).await?;
+    let asked = json!({ "leads": [contact.id] });
+    let mut reply = crm
+        .ask_leadlight("POST", "/v1/statuses", Some(&asked))
+        .await?;
+    let status = reply
+        .pointer_mut("/statuses/0")
+        .map(Value::take)
+        .context("read the lead's status")?;
+    let status: LeadStatus = serde_json::from_value(status)?;
+    let refuse =
+        |code, detail: &str| Failure::Refused(gateway::problem(StatusCode::CONFLICT, code, detail));
+    match status.status() {
+        Some(Status::Standing(Standing::Unsubscribed)) => {
+            return Err(refuse("lead-unsubscribed", "This lead has unsubscribed."));
+        }
+        Some(status) if status.is_mailable() => {}
+        Some(_) => {
+            return Err(refuse(
+                "lead-blocklisted",
+                "This lead is blocklisted. Hover over its bubble to see why.",
+            ));
+        }
+        None => return Err(refuse("lead-unknown", "Leadlight does not know this lead.")),
+    }
+    let message_id = crm.send(&contact, &message.subject, &message.text).await?;
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "message_id": message_id })),
+    )
+        .into_response())
+}
+
+async fn mint(State(crm): State<Arc<Shared>>) -> Answer<Json<crate::account::Token>> {
+    Ok(Json(crm.account.widget_token(Timestamp::now())?))
+}
+
+impl Shared {
+    async fn find(&self, id: &str) -> Answer<Contact> {
+        let contacts = self.contacts.read().await;
+        let found = contacts
+            .iter()
+            .find(|contact| contact.id.as_str() == id)
+            .cloned();
+        found.ok_or_else(|| {
+            Failure::Refused(gateway::problem(
+                StatusCode::NOT_FOUND,
+                "no-such-lead",
+                "The CRM has no such lead.",
+            ))
+        })
+    }
+
+    /// Asks Leadlight with a server token. Its refusals are passed on as they are.
+    async fn ask_leadlight(&self, method: &str, path: &str, body: Option<&Value>) -> Answer<Value> {
+        let token = self.account.server_token(Timestamp::now())?.token;
+        let (status, answer) = self.gateway.ask(method, path, &token, body).await?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let headers = [("content-type", "application/problem+json")];
+        Err(Failure::Refused(
+            (status, headers, answer.to_string()).into_response(),
+        ))
+    }
+
+    async fn send(&self, contact: &Contact, subject: &str, text: &str) -> anyhow::Result<String> {
+        let content = |text: &str| Content::builder().data(text).build();
+        let tag = |name: &str, value: &str| MessageTag::builder().name(name).value(value).build();
+        let body = Body::builder().text(content(text)?).build();
+        let message = Message::builder()
+            .subject(content(subject)?)
+            .body(body)
+            .build();
+        let sent = self
+            .ses
+            .send_email()
+            .from_email_address(SENDER)
+            .destination(
+                Destination::builder()
+                    .to_addresses(&contact.address)
+                    .build(),
+            )
+            .content(EmailContent::builder().simple(message).build())
+            .configuration_set_name(CONFIGURATION_SET)
+            .email_tags(tag("leadlight-account", self.account.id().as_str())?)
+            .email_tags(tag("leadlight-lead", contact.id.as_str())?)
+            .send()
+            .await
+            .map_err(|error| {
+                anyhow::anyhow!("SES refuses the message: {}", error.into_service_error())
+            })?;
+        sent.message_id.context("SES gave the message no id")
+    }
+
+    /// Writes the database to a new file and puts that in the old one's place, so that a crash leaves one or the other.
+    fn keep(&self, contacts: &[Contact]) -> anyhow::Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let text = serde_json::to_string_pretty(contacts)?;
+        let new = file.with_extension("new");
+        std::fs::write(&new, text).with_context(|| format!("write {}", new.display()))?;
+        std::fs::rename(&new, file).with_context(|| format!("write {}", file.display()))
+    }
+}

@@ -1,0 +1,423 @@
+//! The whole of Leadlight in one process: engine, SES, queue, DNS, the functions, and the demo CRM in front.
+//!
+//! The functions run as the library they are, on settings as their environment would give them. Given a folder, everything
+//! lives on in it; without one, nothing is written.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
+use jiff::Timestamp;
+use leadlight::account::AccountId;
+use leadlight::policy::Policy;
+use leadlight_functions::config::{App, Settings};
+use leadlight_functions::feedback;
+use leadlight_functions::table::Commit;
+use leadlight_functions::table::item::AddressSecret;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tower_http::services::ServeDir;
+
+use crate::account::LocalAccount;
+use crate::crm::{self, Crm};
+use crate::dns::{self, Zone};
+use crate::engine::Engine;
+use crate::gateway::{self, Gateway};
+use crate::ledger::Ledger;
+use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
+use crate::ses::{Ses, SesSettings};
+use crate::task::Task;
+use crate::{aws, demo, workspace};
+
+/// The account of the demo CRM.
+pub const DEMO: &str = "demo";
+/// A second account, to show that accounts see nothing of each other.
+pub const NEIGHBOUR: &str = "neighbour";
+/// The table's name.
+pub const TABLE: &str = "leadlight";
+
+/// The secret of address keys in local tables. Local tables hold nobody's address.
+const ADDRESS_SECRET: &str = "a-local-secret-that-protects-nobody-at-all";
+/// How long the feedback function has for a batch, as deployed.
+const FEEDBACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most octets that the local endpoints read: more than any event, so that the functions get to refuse.
+const MAX_BODY_OCTETS: usize = 16 * 1024 * 1024;
+
+/// How a stack is set up.
+#[derive(Debug, Default)]
+pub struct StackSettings {
+    /// Where it lives on between runs; `None` keeps everything in memory.
+    pub folder: Option<PathBuf>,
+    /// The port of the demo CRM on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// The engine; `None` takes the embedded one.
+    pub engine: Option<Engine>,
+    /// What the resolver sees; `None` takes the demo's zone and nothing else.
+    pub zone: Option<Zone>,
+    /// How the queue is set.
+    pub queue: QueueSettings,
+    /// How SES is set.
+    pub ses: SesSettings,
+    /// The policy of the demo's account.
+    pub policy: Policy,
+    /// Whether the CRM begins with the demo's leads.
+    pub with_demo_leads: bool,
+}
+
+/// A running stack; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Stack {
+    // Fields are dropped in this order: what asks before what answers.
+    _server: Task,
+    _polling: Polling,
+    address: SocketAddr,
+    /// The functions' settings and clients.
+    pub app: Arc<App>,
+    /// The settings that the functions run on; a built binary's environment says the same.
+    pub settings: Settings,
+    /// The demo CRM's account.
+    pub account: Arc<LocalAccount>,
+    /// The other account.
+    pub neighbour: Arc<LocalAccount>,
+    /// The demo CRM.
+    pub crm: Crm,
+    /// SES.
+    pub ses: Ses,
+    /// The queue in front of the feedback function.
+    pub queue: Queue,
+    /// DNS.
+    pub dns: dns::Server,
+    /// The table's engine.
+    pub engine: Engine,
+}
+
+/// What `GET /local/status` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackStatus {
+    /// The id of the process.
+    pub pid: u32,
+    /// The table's engine.
+    pub engine: String,
+    /// SES's endpoint.
+    pub ses: String,
+    /// `DynamoDB`'s endpoint.
+    pub dynamodb: String,
+    /// The name server.
+    pub dns: SocketAddr,
+    /// Notifications that wait or are in flight.
+    pub queued: u64,
+    /// Notifications that were given up.
+    pub dead_letters: usize,
+}
+
+impl Stack {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When the port is in use, or a part of the state cannot be read.
+    pub async fn start(settings: StackSettings) -> anyhow::Result<Self> {
+        let listener = listen(settings.port).await?;
+        let address = listener.local_addr()?;
+        let folder = settings.folder.as_deref();
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("create {}", folder.display()))?;
+        }
+        let ledger = folder.map_or_else(Ledger::memory, |folder| {
+            Ledger::file(&folder.join("stand-ins.sqlite"))
+        })?;
+        let queue = Queue::open(ledger, settings.queue)?;
+        let ses = Ses::start(queue.clone(), settings.ses).await?;
+        let dns = dns::Server::start(settings.zone.unwrap_or_else(demo::zone)).await?;
+        let engine = match (settings.engine, folder) {
+            (Some(engine), _) => engine,
+            (None, Some(folder)) => Engine::file(&folder.join("table.sqlite"))?,
+            (None, None) => Engine::memory()?,
+        };
+
+        let functions = function_settings(&engine, &ses, &dns)?;
+        let app = Arc::new(App::new(&functions).context("set up the functions")?);
+        let account = |id: &str| -> anyhow::Result<Arc<LocalAccount>> {
+            let id = AccountId::parse(id)?;
+            let account = match folder {
+                Some(folder) => LocalAccount::open(&folder.join("keys"), id)?,
+                None => LocalAccount::generate(id),
+            };
+            Ok(Arc::new(account))
+        };
+        let (account, neighbour) = (account(DEMO)?, account(NEIGHBOUR)?);
+        provision(&functions, &app, &account, &neighbour, settings.policy).await?;
+
+        let polling = queue.poll(&feedback_function(&app));
+        let gateway = Gateway::new(Arc::clone(&app));
+        let file = folder.map(|folder| folder.join("crm.json"));
+        let crm = Crm::open(
+            file.as_deref(),
+            Arc::clone(&account),
+            gateway.clone(),
+            &ses.endpoint(),
+        )?;
+        if settings.with_demo_leads && crm.is_empty().await {
+            demo::seed(&crm, &ses, &queue, Timestamp::now())
+                .await
+                .context("fill the demo CRM")?;
+        }
+
+        let local = Local {
+            app: Arc::clone(&app),
+            queue: queue.clone(),
+            status: StackStatus {
+                pid: std::process::id(),
+                engine: engine.name().to_owned(),
+                ses: ses.endpoint(),
+                dynamodb: engine.endpoint(),
+                dns: dns.address(),
+                queued: 0,
+                dead_letters: 0,
+            },
+        };
+        let router = router(gateway, Arc::new(local), &crm, &ses);
+        let server = Task::spawn(async move {
+            // Serving ends only with the task.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self {
+            _server: server,
+            _polling: polling,
+            address,
+            app,
+            settings: functions,
+            account,
+            neighbour,
+            crm,
+            ses,
+            queue,
+            dns,
+            engine,
+        })
+    }
+
+    /// The address of the demo CRM, and of the API below `/v1`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The environment in which a built function runs on this stack.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(String, String)> {
+        environment(&self.engine, &self.ses, &self.dns)
+    }
+}
+
+async fn listen(port: u16) -> anyhow::Result<tokio::net::TcpListener> {
+    match tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
+            "port {port} on 127.0.0.1 is in use. If that is an earlier `cargo dev up`, end it with `cargo dev down`; \
+             otherwise choose another port: `cargo dev up --port {}`",
+            port.saturating_add(1)
+        ),
+        Err(error) => Err(error).with_context(|| format!("listen on 127.0.0.1:{port}")),
+    }
+}
+
+/// The names under which the functions read these settings from their environment.
+fn environment(engine: &Engine, ses: &Ses, dns: &dns::Server) -> Vec<(String, String)> {
+    let credentials = aws::credentials();
+    let pairs = [
+        ("LEADLIGHT_TABLE", TABLE.to_owned()),
+        ("LEADLIGHT_ADDRESS_SECRET", ADDRESS_SECRET.to_owned()),
+        ("LEADLIGHT_DNS", dns.address().to_string()),
+        ("AWS_REGION", aws::REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", credentials.access_key_id().to_owned()),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            credentials.secret_access_key().to_owned(),
+        ),
+        ("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint()),
+        ("AWS_ENDPOINT_URL_SESV2", ses.endpoint()),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        table: TABLE.to_owned(),
+        address_secret: AddressSecret::new(ADDRESS_SECRET)?,
+        name_servers: vec![dns.address()],
+        region: aws::REGION.to_owned(),
+        credentials: aws::credentials(),
+        dynamodb_endpoint: Some(engine.endpoint()),
+        sesv2_endpoint: Some(ses.endpoint()),
+    })
+}
+
+/// Creates the table if there is none, and writes what an operator writes for each account.
+async fn provision(
+    settings: &Settings,
+    app: &App,
+    account: &LocalAccount,
+    neighbour: &LocalAccount,
+    policy: Policy,
+) -> anyhow::Result<()> {
+    let tables = settings
+        .dynamodb()
+        .list_tables()
+        .send()
+        .await
+        .context("ask the engine for its tables")?;
+    if !tables.table_names().iter().any(|name| name == TABLE) {
+        app.table.create().await.context("create the table")?;
+    }
+    app.table
+        .save_account(account.id(), &account.item(policy)?)
+        .await?;
+    app.table
+        .save_account(neighbour.id(), &neighbour.item(Policy::default())?)
+        .await?;
+    let identities = [
+        (crm::SENDER_DOMAIN, account),
+        (crm::CONFIGURATION_SET, account),
+        ("neighbour.example", neighbour),
+    ];
+    for (identity, owner) in identities {
+        match app.table.save_identity(identity, owner.id()).await? {
+            Commit::Committed => {}
+            Commit::Conflict => {
+                bail!("the identity {identity} belongs to another account: start with `--reset`")
+            }
+        }
+    }
+    Ok(())
+}
+
+fn feedback_function(app: &Arc<App>) -> Consumer {
+    let app = Arc::clone(app);
+    Arc::new(move |event| {
+        let app = Arc::clone(&app);
+        Box::pin(async move {
+            let deadline = Instant::now() + FEEDBACK_TIMEOUT;
+            Ok(feedback::handle(&app, event, Some(deadline)).await?)
+        })
+    })
+}
+
+/// What the endpoints below `/local` need.
+struct Local {
+    app: Arc<App>,
+    queue: Queue,
+    status: StackStatus,
+}
+
+fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, ses: &Ses) -> Router {
+    let api = Router::new()
+        .route("/v1/{*path}", any(call_api))
+        .with_state(gateway);
+    let endpoints = Router::new()
+        .route("/local/status", get(read_status))
+        .route("/local/feedback", post(hand_over))
+        .route("/local/queue", post(enqueue))
+        .route("/local/dead-letters", get(dead_letters))
+        .with_state(local);
+    let pages = Router::new()
+        .nest_service("/widget", ServeDir::new(workspace::target().join("widget")))
+        .fallback_service(ServeDir::new(workspace::root().join("infra/dev/demo")))
+        // A page that is being worked on is asked for again each time; an unchanged file still answers 304.
+        .layer(axum::middleware::map_response(
+            async |mut response: Response| {
+                response
+                    .headers_mut()
+                    .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                response
+            },
+        ));
+    let all = Router::new()
+        .merge(api)
+        .merge(endpoints)
+        .merge(crm.router())
+        .merge(ses.controls())
+        .fallback_service(pages);
+    all.layer(DefaultBodyLimit::max(MAX_BODY_OCTETS))
+}
+
+async fn call_api(
+    State(gateway): State<Gateway>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    gateway.answer(method, uri, headers, body).await
+}
+
+async fn read_status(State(local): State<Arc<Local>>) -> Response {
+    let counts = local
+        .queue
+        .depth()
+        .and_then(|queued| Ok((queued, local.queue.dead_letters()?.len())));
+    match counts {
+        Ok((queued, dead_letters)) => {
+            let status = StackStatus {
+                queued,
+                dead_letters,
+                ..local.status.clone()
+            };
+            axum::Json(status).into_response()
+        }
+        Err(error) => broken(&error),
+    }
+}
+
+/// Hands what is posted to the feedback function and answers what it answered. A Lambda event goes as it is; anything else
+/// (a notification, an SNS envelope, rubbish) becomes the body of the one record of a batch.
+async fn hand_over(State(local): State<Arc<Local>>, body: Bytes) -> Response {
+    let text = String::from_utf8_lossy(&body);
+    let event = match serde_json::from_str::<Value>(&text) {
+        Ok(event) if event.get("Records").is_some() || event.get("detail-type").is_some() => event,
+        _ => json!({ "Records": [queue::sqs_record(&text, Timestamp::now())] }),
+    };
+    let deadline = Instant::now() + FEEDBACK_TIMEOUT;
+    match feedback::handle(&local.app, event, Some(deadline)).await {
+        Ok(answer) => axum::Json(answer).into_response(),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            gateway::problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "feedback-failed",
+                &format!("{error:#}"),
+            )
+        }
+    }
+}
+
+/// Puts what is posted into the queue, as a message of its own. It is kept when this answers.
+async fn enqueue(State(local): State<Arc<Local>>, body: Bytes) -> Response {
+    match local.queue.send(&String::from_utf8_lossy(&body)) {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(error) => broken(&error),
+    }
+}
+
+async fn dead_letters(State(local): State<Arc<Local>>) -> Response {
+    match local.queue.dead_letters() {
+        Ok(letters) => axum::Json(letters).into_response(),
+        Err(error) => broken(&error),
+    }
+}
+
+fn broken(error: &anyhow::Error) -> Response {
+    gateway::problem(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "local-stack",
+        &format!("{error:#}"),
+    )
+}

