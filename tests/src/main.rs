@@ -1,1 +1,19 @@
-//! Flow tests.
+//! The flows, end to end: each on the embedded engine and on DynamoDB Local, with SES and DNS stood in for.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "tests state cases, and end at the first surprise"
+)]
+
+mod envelopes;
+mod notifications;
+mod proxy;
+mod tokens;
+mod world;
+
+mod access;

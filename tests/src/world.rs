@@ -1,0 +1,396 @@
+//! One small world per test: a table of its own on one of the engines, the functions in this process, SES and DNS beside them.
+//!
+//! The functions reach the table and SES through proxies that count and can misbehave. Time is what a test says it is, except
+//! for feedback, whose time is in the notifications.
+
+use std::sync::{Arc, LazyLock, atomic};
+
+use anyhow::Context;
+use aws_sdk_dynamodb::config::Credentials;
+use jiff::{SignedDuration, Timestamp};
+use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use lambda_http::http::{HeaderMap, StatusCode};
+use lambda_http::{Body, Request};
+use leadlight::account::AccountId;
+use leadlight::address::{Address, AddressKey};
+use leadlight::api::{LeadStatus, LogReply, Problem, RecheckReply, SavedLead, StatusesReply};
+use leadlight::evidence::AddressRecord;
+use leadlight::lead::{Lead, LeadId};
+use leadlight::log::{Entry, LogEvent};
+use leadlight::policy::Policy;
+use leadlight_dev::dns::{Fault, Server, Zone};
+use leadlight_dev::engine::Engine;
+use leadlight_dev::ledger::Ledger;
+use leadlight_dev::queue::{Queue, QueueSettings};
+use leadlight_dev::ses::{Ses, SesSettings};
+use leadlight_functions::config::{App, Settings};
+use leadlight_functions::feedback::HandleError;
+use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
+use leadlight_functions::table::{Consistency, Table};
+use leadlight_functions::{feedback, leads, rechecks, statuses};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::envelopes;
+use crate::proxy::Proxy;
+use crate::tokens::{Issuer, SERVER_SCOPE};
+
+/// The address of the lead `ann`.
+pub(crate) const ANN: &str = "ann@lead.example";
+
+/// Makes two tests of each function `async fn(World)`: one on the embedded engine, one on DynamoDB Local.
+macro_rules! on_both_engines {
+    ($($story:ident),+ $(,)?) => {$(
+        mod $story {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_the_embedded_engine() {
+                super::$story(crate::world::World::embedded().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_dynamodb_local() {
+                super::$story(crate::world::World::dynamodb_local().await).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_both_engines;
+
+/// DynamoDB Local takes seconds to start: one for all tests of the process, a table for each.
+static DYNAMODB_LOCAL: LazyLock<Engine> = LazyLock::new(|| {
+    let folder = leadlight_dev::tools::fetched_dynamodb_local();
+    let engine = folder
+        .context("DynamoDB Local is not there")
+        .and_then(|folder| Engine::dynamodb_local(&folder));
+    engine.expect("`cargo dev test` installs Java and DynamoDB Local")
+});
+static TABLES: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
+
+/// Everything one test needs.
+pub(crate) struct World {
+    /// Between the functions and the table.
+    pub(crate) table_calls: Proxy,
+    /// Between the functions and SES.
+    pub(crate) ses_calls: Proxy,
+    pub(crate) ses: Ses,
+    pub(crate) dns: Server,
+    /// The functions.
+    pub(crate) app: Arc<App>,
+    /// The functions in another process, which reach the table without the proxy.
+    pub(crate) rival: Arc<App>,
+    settings: Settings,
+    /// The account `acme`.
+    pub(crate) acme: Issuer,
+    /// The account `globex`, which shares nothing with `acme`.
+    pub(crate) globex: Issuer,
+    _engine: Option<Engine>,
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl World {
+    pub(crate) async fn embedded() -> Self {
+        let engine = Engine::memory().unwrap();
+        Self::new(engine.endpoint(), Some(engine)).await
+    }
+
+    pub(crate) async fn dynamodb_local() -> Self {
+        let endpoint = tokio::task::spawn_blocking(|| DYNAMODB_LOCAL.endpoint()).await.unwrap();
+        Self::new(endpoint, None).await
+    }
+
+    async fn new(engine: String, owned: Option<Engine>) -> Self {
+        let queue = Queue::open(Ledger::memory().unwrap(), QueueSettings::default()).unwrap();
+        let ses = Ses::start(queue, SesSettings::default()).await.unwrap();
+        let dns = Server::start(zone()).await.unwrap();
+        let table_calls = Proxy::start(engine.clone()).await;
+        let ses_calls = Proxy::start(ses.endpoint()).await;
+        let number = TABLES.fetch_add(1, atomic::Ordering::Relaxed);
+        let settings = Settings {
+            table: format!("leadlight-{number}"),
+            address_secret: secret(),
+            name_servers: vec![dns.address()],
+            region: "eu-central-1".to_owned(),
+            credentials: Credentials::new(format!("test{number}"), "secret", None, None, "tests"),
+            dynamodb_endpoint: Some(table_calls.endpoint()),
+            sesv2_endpoint: Some(ses_calls.endpoint()),
+        };
+        let direct = Settings {
+            dynamodb_endpoint: Some(engine),
+            sesv2_endpoint: Some(ses.endpoint()),
+            ..settings.clone()
+        };
+        let world = Self {
+            app: Arc::new(App::new(&settings).unwrap()),
+            rival: Arc::new(App::new(&direct).unwrap()),
+            acme: Issuer::new("acme"),
+            globex: Issuer::new("globex"),
+            settings,
+            table_calls,
+            ses_calls,
+            ses,
+            dns,
+            _engine: owned,
+        };
+        world.rival.table.create().await.unwrap();
+        world.save_account(&world.acme, Policy::default()).await;
+        world.save_account(&world.globex, Policy::default()).await;
+        for identity in ["mail.acme.example", "acme-news", "acme-tenant"] {
+            let _new = world.table().save_identity(identity, &world.acme.account).await.unwrap();
+        }
+        world
+    }
+
+    async fn save_account(&self, issuer: &Issuer, policy: Policy) {
+        let account = Account { policy, keys: issuer.public_keys() };
+        self.table().save_account(&issuer.account, &account).await.unwrap();
+    }
+
+    /// Gives `acme` another policy. Only before the first request: accounts are remembered for a minute.
+    pub(crate) async fn with_policy(self, policy: Policy) -> Self {
+        self.save_account(&self.acme, policy).await;
+        self
+    }
+
+    /// The functions in a process that has just started: it remembers nothing.
+    pub(crate) fn restarted(&self) -> App {
+        App::new(&self.settings).unwrap()
+    }
+
+    /// The table, without the proxy.
+    pub(crate) fn table(&self) -> &Table {
+        &self.rival.table
+    }
+
+    /// A token of `acme`'s server.
+    pub(crate) fn token(&self, now: Timestamp) -> String {
+        self.acme.token(SERVER_SCOPE, now).sign()
+    }
+
+    /// `method path` by `acme`'s server, with `body` unless that is null.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.call_at(method, path, body, Timestamp::now()).await
+    }
+
+    /// The same at another time.
+    pub(crate) async fn call_at(
+        &self,
+        method: &str,
+        path: &str,
+        body: Value,
+        now: Timestamp,
+    ) -> Reply {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let authorization = format!("Bearer {}", self.token(now));
+        let request = request(method, path, Some(&authorization), body.into());
+        answer(&self.app, request, now).await
+    }
+
+    /// Saves a lead of `acme`.
+    pub(crate) async fn save(&self, lead: &str, address: &str) -> SavedLead {
+        let reply = self.put(lead, json!({ "address": address })).await;
+        assert!(reply.status < 300, "{reply:?}");
+        reply.read()
+    }
+
+    pub(crate) async fn put(&self, lead: &str, body: Value) -> Reply {
+        self.call("PUT", &format!("/v1/leads/{lead}"), body).await
+    }
+
+    pub(crate) async fn press(&self, lead: &str) -> Reply {
+        self.press_at(lead, Timestamp::now()).await
+    }
+
+    pub(crate) async fn press_at(&self, lead: &str, now: Timestamp) -> Reply {
+        self.call_at("POST", &format!("/v1/leads/{lead}/rechecks"), json!(null), now).await
+    }
+
+    /// Presses Check again and expects an answer with an outcome.
+    pub(crate) async fn recheck(&self, lead: &str) -> RecheckReply {
+        let reply = self.press(lead).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.read()
+    }
+
+    pub(crate) async fn status(&self, lead: &str) -> LeadStatus {
+        self.statuses(&[lead]).await.remove(0)
+    }
+
+    pub(crate) async fn statuses(&self, leads: &[&str]) -> Vec<LeadStatus> {
+        let reply = self.call("POST", "/v1/statuses", json!({ "leads": leads })).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.read::<StatusesReply>().statuses
+    }
+
+    /// The newest entries of a lead's log.
+    pub(crate) async fn log(&self, lead: &str) -> Vec<Entry> {
+        let path = format!("/v1/leads/{lead}/log?limit=100");
+        let reply = self.call("GET", &path, json!(null)).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.read::<LogReply>().entries
+    }
+
+    /// What the log of a lead is about, newest first.
+    pub(crate) async fn events(&self, lead: &str) -> Vec<LogEvent> {
+        self.log(lead).await.into_iter().map(|entry| entry.event).collect()
+    }
+
+    /// Hands an event to the feedback function.
+    pub(crate) async fn feed(&self, event: Value) -> Result<Value, HandleError> {
+        feedback::handle(&self.app, event, None).await
+    }
+
+    /// Delivers notifications as one batch, by SNS and SQS, and expects that all are taken.
+    pub(crate) async fn deliver(&self, notifications: &[Value]) {
+        let failed = self.deliver_some(notifications).await;
+        assert_eq!(failed, Vec::<usize>::new(), "every notification should be taken");
+    }
+
+    /// Delivers notifications as one batch; returns which are to come again.
+    pub(crate) async fn deliver_some(&self, notifications: &[Value]) -> Vec<usize> {
+        let bodies: Vec<String> = notifications.iter().map(envelopes::sns).collect();
+        failures(&self.feed(envelopes::sqs(&bodies)).await.unwrap())
+    }
+
+    /// What the table holds of a lead of `acme`.
+    pub(crate) async fn stored_lead(&self, lead: &str) -> Option<Lead> {
+        let lead = LeadId::parse(lead).unwrap();
+        self.stored(&Key::<Lead>::lead(&self.acme.account, &lead)).await
+    }
+
+    /// What the table holds of an address of `acme`.
+    pub(crate) async fn record(&self, address: &str) -> Option<AddressRecord> {
+        let key = Key::evidence(&self.acme.account, &key_of(address));
+        self.stored(&key).await
+    }
+
+    async fn stored<T: Item>(&self, key: &Key<T>) -> Option<T> {
+        let stored = self.table().load(key, Consistency::Strong).await.unwrap();
+        stored.map(|stored| stored.item)
+    }
+}
+
+impl Reply {
+    #[track_caller]
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_value(self.body.clone()).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The problem document, after a look at what every one of them must be.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Problem {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
+        assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");
+        let problem: Problem = self.read();
+        assert_eq!(problem.kind, format!("https://leadlight.dev/problems/{code}"), "{self:?}");
+        assert_eq!(problem.status, status, "{self:?}");
+        problem
+    }
+}
+
+/// The failed records of a batch, by their place in it.
+#[track_caller]
+pub(crate) fn failures(answer: &Value) -> Vec<usize> {
+    let failures = answer["batchItemFailures"].as_array().unwrap();
+    let place = |failure: &Value| failure["itemIdentifier"].as_str()?.parse().ok();
+    let mut failed: Vec<usize> = failures.iter().map(|failure| place(failure).unwrap()).collect();
+    failed.sort_unstable();
+    failed
+}
+
+/// A request; a body is said to be JSON.
+pub(crate) fn request(method: &str, path: &str, authorization: Option<&str>, body: Body) -> Request {
+    let mut request = lambda_http::http::Request::builder()
+        .method(method)
+        .uri(format!("https://api.acme.example{path}"))
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(authorization) = authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    request.body(body).unwrap()
+}
+
+/// The function that the API sends a request to answers it.
+pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply {
+    let path = request.uri().path().to_owned();
+    let response = match path.as_str() {
+        "/v1/statuses" => statuses::handle_at(app, request, now).await,
+        path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
+        _ => leads::handle_at(app, request, now).await,
+    };
+    let (parts, body) = response.into_parts();
+    assert_ne!(parts.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+    let text: &[u8] = body.as_ref();
+    Reply {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body: serde_json::from_slice(text).unwrap_or(Value::Null),
+    }
+}
+
+fn secret() -> AddressSecret {
+    AddressSecret::new("a secret that only tests may know").unwrap()
+}
+
+pub(crate) fn key_of(address: &str) -> AddressKey {
+    secret().key_of(&Address::parse(address).unwrap())
+}
+
+pub(crate) fn account(id: &str) -> AccountId {
+    AccountId::parse(id).unwrap()
+}
+
+/// `minutes` before now.
+pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
+    Timestamp::now() - SignedDuration::from_mins(minutes)
+}
+
+/// `days` before now.
+pub(crate) fn days_ago(days: i64) -> Timestamp {
+    Timestamp::now() - SignedDuration::from_hours(24 * days)
+}
+
+/// The world's DNS: a domain for each way a verification can end.
+fn zone() -> Zone {
+    Zone::default()
+        .mail("lead.example", [192, 0, 2, 10].into())
+        .mail("new.example", [192, 0, 2, 11].into())
+        .host("implicit.example", [192, 0, 2, 12].into())
+        .null_mx("null-mx.example")
+        .empty("empty.example")
+        .mail("private.example", [10, 0, 0, 1].into())
+        .fault("failing.example", Fault::ServerFailure)
+        .fault("silent.example", Fault::Silence)
+}
+
+/// Makes a document comparable between runs: times of this minute and ids that we draw become placeholders.
+pub(crate) fn stable(mut document: Value) -> Value {
+    stabilise(&mut document);
+    document
+}
+
+fn stabilise(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let is_now = |at: Timestamp| at.duration_since(Timestamp::now()).abs() < SignedDuration::from_mins(5);
+            if text.parse().is_ok_and(is_now) {
+                *text = "[now]".to_owned();
+            }
+            for kind in ["verification:", "release:"] {
+                if let Some((_, key)) = text.strip_prefix(kind).and_then(|rest| rest.rsplit_once(':')) {
+                    *text = format!("{kind}[id]:{key}");
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(stabilise),
+        Value::Object(fields) => fields.values_mut().for_each(stabilise),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
