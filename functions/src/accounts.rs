@@ -22,7 +22,7 @@ const MOST_KEPT: usize = 10_000;
 #[derive(Debug)]
 pub struct Accounts {
     table: Table,
-    accounts: Kept<AccountId, Arc<Account>>,
+    known: Kept<AccountId, Arc<Account>>,
     owners: Kept<String, AccountId>,
 }
 
@@ -32,7 +32,7 @@ impl Accounts {
     pub fn new(table: Table) -> Self {
         Self {
             table,
-            accounts: Kept::default(),
+            known: Kept::default(),
             owners: Kept::default(),
         }
     }
@@ -46,7 +46,7 @@ impl Accounts {
         id: &AccountId,
         now: Timestamp,
     ) -> Result<Option<Arc<Account>>, TableError> {
-        if let Some(account) = self.accounts.find(id, now) {
+        if let Some(account) = self.known.find(id, now) {
             return Ok(Some(account));
         }
         let Some(stored) = self
@@ -57,7 +57,7 @@ impl Accounts {
             return Ok(None);
         };
         let account = Arc::new(stored.item);
-        self.accounts.keep(id.clone(), Arc::clone(&account), now);
+        self.known.keep(id.clone(), Arc::clone(&account), now);
         Ok(Some(account))
     }
 

@@ -149,8 +149,8 @@ pub(crate) fn finish(
         Err(refusal) => {
             let (status, problem) = (refusal.status().as_u16(), &refusal.problem().kind);
             let code = refusal.problem().code.as_deref();
-            match refusal.logged_cause() {
-                Some(error) => tracing::error!(
+            if let Some(error) = refusal.logged_cause() {
+                tracing::error!(
                     flow,
                     status,
                     problem,
@@ -158,8 +158,9 @@ pub(crate) fn finish(
                     duration_ms,
                     error,
                     "could not answer"
-                ),
-                None => tracing::info!(flow, status, problem, code, duration_ms, "refused"),
+                );
+            } else {
+                tracing::info!(flow, status, problem, code, duration_ms, "refused");
             }
             refusal.into_response()
         }

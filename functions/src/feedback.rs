@@ -1,4 +1,4 @@
-//! Notifications of SES become evidence: from a queue, from SNS or from EventBridge, in every envelope they come in.
+//! Notifications of SES become evidence: from a queue, from SNS or from `EventBridge`, in every envelope they come in.
 //!
 //! A batch is read first and grouped by address: one load and one commit for each, however many notifications. What cannot be
 //! read, or belongs to no known account, fails alone and with a logged reason, so that it ends in the dead-letter queue; the rest

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::error::SdkError;
+use aws_sdk_sesv2::operation::delete_suppressed_destination::DeleteSuppressedDestinationError;
+use aws_sdk_sesv2::operation::get_suppressed_destination::GetSuppressedDestinationError;
 use aws_sdk_sesv2::types::SuppressionListReason;
 use jiff::Timestamp;
 
@@ -85,7 +87,7 @@ impl SuppressionList {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|e| e.is_not_found_exception()) =>
+                    .is_some_and(GetSuppressedDestinationError::is_not_found_exception) =>
             {
                 return Ok(None);
             }
@@ -117,7 +119,7 @@ impl SuppressionList {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|e| e.is_not_found_exception()) =>
+                    .is_some_and(DeleteSuppressedDestinationError::is_not_found_exception) =>
             {
                 Ok(())
             }

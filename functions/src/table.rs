@@ -1,8 +1,8 @@
 //! The one table: loading, the one conditional write, and the table's own definition.
 //!
 //! Every change is one put of one item on the condition that its version is still the one that was read. There is no scan, no
-//! transaction, and no read or write whose cost grows with the account. Limits of requests: DynamoDB developer guide,
-//! *BatchGetItem* (100 keys, `UnprocessedKeys` to be asked again).
+//! transaction, and no read or write whose cost grows with the account. Limits of requests: `DynamoDB` developer guide,
+//! *batch operations* (100 keys, `UnprocessedKeys` to be asked again).
 
 pub mod item;
 
@@ -54,7 +54,7 @@ pub enum TableError {
     /// The request was not answered, or was refused.
     #[error("ask the table ({operation})")]
     Unavailable {
-        /// The operation as DynamoDB calls it.
+        /// The operation as `DynamoDB` calls it.
         operation: &'static str,
         /// What the SDK said.
         source: Box<dyn core::error::Error + Send + Sync>,
@@ -218,7 +218,7 @@ impl Table {
             Ok(_) => Ok(Commit::Committed),
             Err(error) => conflict_or(
                 error,
-                |e| e.is_conditional_check_failed_exception(),
+                PutItemError::is_conditional_check_failed_exception,
                 "PutItem",
             ),
         }

@@ -23,7 +23,7 @@ const RETRIES: usize = 1;
 /// How long the whole verification may take; a recheck has to answer within 5 s.
 pub const DEADLINE: Duration = Duration::from_secs(4);
 /// The longest that an answer is believed, whatever its TTL: a frozen Lambda's clock may not age it.
-const LONGEST_KEPT: Duration = Duration::from_secs(3_600);
+const LONGEST_KEPT: Duration = Duration::from_hours(1);
 /// The longest that "there is none" is believed: people repair DNS and try again.
 const LONGEST_NEGATIVE_KEPT: Duration = Duration::from_secs(30);
 /// The most mail hosts of one domain that are looked at, best first. One that is reachable is enough.

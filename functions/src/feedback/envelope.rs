@@ -1,6 +1,6 @@
 //! The envelopes in which a notification can reach the function, taken off without looking at what is inside.
 //!
-//! SNS wraps it (straight to Lambda, or as the body of an SQS message), EventBridge wraps it, raw delivery does not; each may be
+//! SNS wraps it (straight to Lambda, or as the body of an SQS message), `EventBridge` wraps it, raw delivery does not; each may be
 //! inside another. Shapes: SNS developer guide, *http-notification-json*; SES developer guide, *event publishing*; Lambda developer
 //! guide, *using SQS*. No URL in an envelope is ever fetched.
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(super) enum Event {
     /// From a queue: each record is answered for by its id.
     Queue(Vec<Record>),
-    /// From SNS or EventBridge: one answer for all.
+    /// From SNS or `EventBridge`: one answer for all.
     Direct(Vec<Letter>),
 }
 
@@ -149,16 +149,16 @@ mod tests {
         }
     }
 
-    fn queued(letter: Letter) -> Option<Event> {
-        Some(Event::Queue(vec![Record {
+    fn queued(letter: Letter) -> Event {
+        Event::Queue(vec![Record {
             id: "sqs-1".to_owned(),
             letter,
-        }]))
+        }])
     }
 
     #[test]
     fn every_envelope_comes_off() {
-        let direct = |letter| Some(Event::Direct(vec![letter]));
+        let direct = |letter| Event::Direct(vec![letter]);
         let sns_to_lambda =
             json!({"Records": [{"EventSource": "aws:sns", "Sns": sns(&ses().to_string())}]});
         let in_both = sns(&eventbridge().to_string());
@@ -206,7 +206,7 @@ mod tests {
             ),
         ];
         for (row, event, expected) in rows {
-            assert_eq!(open(&event), expected, "{row}");
+            assert_eq!(open(&event), Some(expected), "{row}");
         }
     }
 
@@ -234,9 +234,9 @@ mod tests {
                 json!("https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription");
             assert_eq!(
                 open(&sqs(&message.to_string())),
-                queued(Letter::Subscription {
+                Some(queued(Letter::Subscription {
                     kind: kind.to_owned()
-                })
+                }))
             );
         }
     }

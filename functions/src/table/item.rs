@@ -32,7 +32,7 @@ pub(super) const VERSION: &str = "version";
 pub(super) const EXPIRES_AT: &str = "expires_at";
 
 const LINK: &str = "lead#";
-/// Seconds that a day's counter outlives its day: long enough to be looked at, DynamoDB deletes late anyway.
+/// Seconds that a day's counter outlives its day: long enough to be looked at, `DynamoDB` deletes late anyway.
 const COUNTER_KEPT_S: i64 = 7 * 86_400;
 
 /// The attributes of an item, as the SDK has them.
@@ -310,7 +310,10 @@ impl AddressSecret {
         let mut hmac = self.0.clone();
         hmac.update(address.key_form().as_bytes());
         let octets = hmac.finalize().into_bytes();
-        AddressKey::new(octets.iter().map(|octet| format!("{octet:02x}")).collect())
+        let hex = |octet: &u8| {
+            [octet >> 4, octet & 15].map(|digit| char::from_digit(u32::from(digit), 16))
+        };
+        AddressKey::new(octets.iter().flat_map(hex).flatten().collect())
     }
 }
 
