@@ -19,7 +19,7 @@ sheet.replaceSync(`
   --unconfirmed: var(--lead-light-unconfirmed, light-dark(#0a5fb4, #6cb6ff));
   --unsubscribed: var(--lead-light-unsubscribed, light-dark(#656d76, #9aa4ae));
   --soft-bouncing: var(--lead-light-soft-bouncing, light-dark(#a65e00, #e3a008));
-  --blocklisted: var(--lead-light-blocklisted, light-dark(#c8102e, #ff6b6b));
+  --blocklisted: var(--lead-light-blocklisted, light-dark(#c8102e, #f85149));
   --neutral: var(--lead-light-neutral, light-dark(#767d86, #8b949e));
   --ring: var(--lead-light-ring, light-dark(#fff, #0d1117));
   --mark: var(--lead-light-mark, light-dark(#fff, #0d1117));
@@ -81,22 +81,22 @@ button.blocklisted {
 #popover:not(:popover-open) { display: none }
 #popover:focus { outline: none }
 #popover:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px }
-.content { display: grid; gap: 8px; padding: 14px 16px }
-h2 { margin: 0; font-size: 1.07em; line-height: 1.3; font-weight: 650 }
-p { margin: 0 }
-.since { margin-block-start: -6px; color: var(--muted); font-size: .93em }
+.content { padding: 14px 16px }
+.content > * { margin: 8px 0 0 }
+.content > h2 { margin: 0; font-size: 1.07em; line-height: 1.3; font-weight: 650 }
+p.since { margin-block-start: 2px; color: var(--muted); font-size: .93em }
 summary { color: var(--muted); font-size: .93em; cursor: pointer; inline-size: fit-content; min-block-size: 24px; border-radius: 4px }
 summary:focus-visible { outline: 2px solid var(--accent) }
 q { display: block; padding: 8px 10px; border-radius: 6px; quotes: none; white-space: pre-wrap;
   background: light-dark(#f6f8fa, #0d1117); font: .86em/1.4 ui-monospace, monospace }
 #popover button {
-  justify-self: start; min-block-size: 32px; padding: 4px 14px; border: 1px solid #0000; border-radius: 6px; cursor: pointer;
+  margin-block-start: 12px; min-block-size: 32px; padding: 4px 14px; border: 1px solid #0000; border-radius: 6px; cursor: pointer;
   background: var(--accent); color: var(--lead-light-accent-text, light-dark(#fff, #0d1117)); font: inherit; font-weight: 600;
 }
 #popover button:hover { filter: brightness(1.1) }
 #popover button:focus-visible { outline: 2px solid var(--text); outline-offset: 2px }
 #popover button[aria-disabled] { cursor: progress; opacity: .7; filter: none }
-[role=status]:empty { margin-block-start: -8px }
+p[role=status]:not(.Sent, .Fail) { margin: 0 }
 [role=status].Sent { border-inline-start: 3px solid var(--active); padding-inline-start: 10px }
 [role=status].Fail { border-inline-start: 3px solid var(--blocklisted); padding-inline-start: 10px }
 @media (prefers-reduced-motion: no-preference) {
@@ -180,7 +180,7 @@ async function first() {
   await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
   await configured;
   // As leadlight's LeadId: one id that is none would spoil the request.
-  const ids = [...waiting].map((element) => element.lead).filter((lead) => /^[\w.:~-]{1,128}$/.test(lead));
+  const ids = [...waiting].map((element) => element.lead).filter((lead) => lead && /^[\w.:~-]{1,128}$/.test(lead));
   const leads = [...new Set(ids)].slice(0, 100);
   if (!leads.length) return undefined;
   const token = page.token();

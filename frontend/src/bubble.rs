@@ -68,7 +68,11 @@ pub(crate) fn face(view: &View) -> (Tone, &'static str, Option<&'static str>) {
         View::Known(status) => status,
     };
     match status.status() {
-        Some(known) => (Tone::of(known), texts::status_name(known), known.reason().map(texts::reason_name)),
+        Some(known) => (
+            Tone::of(known),
+            texts::status_name(known),
+            known.reason().map(texts::reason_name),
+        ),
         None if status.status == "unknown" => (Tone::Unknown, texts::UNKNOWN.0, None),
         None => (Tone::Unknown, texts::UNREADABLE.0, None),
     }
@@ -78,8 +82,12 @@ pub(crate) fn face(view: &View) -> (Tone, &'static str, Option<&'static str>) {
 pub(crate) fn words(view: &View, label: Option<&str>) -> String {
     let (_, name, reason) = face(view);
     let label = label.map(str::trim).filter(|label| !label.is_empty());
-    let subject = label.map(|label| [label, ": "].concat()).unwrap_or_default();
-    let reason = reason.map(|reason| [", ", reason].concat()).unwrap_or_default();
+    let subject = label
+        .map(|label| [label, ": "].concat())
+        .unwrap_or_default();
+    let reason = reason
+        .map(|reason| [", ", reason].concat())
+        .unwrap_or_default();
     [&subject, name, &reason].concat()
 }
 
@@ -96,7 +104,11 @@ pub(crate) fn draw(button: &HtmlElement, states: &States, before: Tone, tone: To
 
 /// Sets or clears a custom state.
 pub(crate) fn mark(states: &States, state: &str, on: bool) {
-    let outcome = if on { states.add(state) } else { states.delete(state).map(drop) };
+    let outcome = if on {
+        states.add(state)
+    } else {
+        states.delete(state).map(drop)
+    };
     // A browser that refuses the name shows the host's own styles without the state; the bubble has its class.
     let _ = outcome;
 }
@@ -132,16 +144,28 @@ mod tests {
     fn the_name_of_a_bubble_is_lead_status_and_reason() {
         let reason = Reason::all().find(|reason| reason.code() == "hard_bounce");
         let view = known("blocklisted", reason);
-        assert_eq!(words(&view, Some(" Ann Lee ")), "Ann Lee: Blocklisted, hard bounce");
+        assert_eq!(
+            words(&view, Some(" Ann Lee ")),
+            "Ann Lee: Blocklisted, hard bounce"
+        );
         assert_eq!(words(&view, None), "Blocklisted, hard bounce");
         assert_eq!(words(&known("active", None), Some("")), "Active");
     }
 
     #[test]
     fn what_is_not_known_is_neutral_and_says_so() {
-        assert_eq!(face(&View::Loading), (Tone::Loading, "Status is loading", None));
-        assert_eq!(face(&known("unknown", None)), (Tone::Unknown, "Not known yet", None));
-        assert_eq!(face(&known("quarantined", None)), (Tone::Unknown, "Status not readable", None));
+        assert_eq!(
+            face(&View::Loading),
+            (Tone::Loading, "Status is loading", None)
+        );
+        assert_eq!(
+            face(&known("unknown", None)),
+            (Tone::Unknown, "Not known yet", None)
+        );
+        assert_eq!(
+            face(&known("quarantined", None)),
+            (Tone::Unknown, "Status not readable", None)
+        );
         assert_eq!(face(&View::Failed(Fault::Offline)).0, Tone::Failed);
     }
 }

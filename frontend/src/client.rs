@@ -62,30 +62,36 @@ pub(crate) fn now() -> f64 {
 }
 
 /// Starts to talk through `page`, with the request that is already under way.
-pub(crate) fn start(page: Rc<Page>, early: Option<&Early>) {
+pub(crate) fn start(page: Rc<Page>, early: Option<Early>) {
     CLIENT.with_borrow_mut(|client| client.page = Some(page));
     let Some(early) = early else { return };
     let texts = early.leads().to_vec();
-    let leads: Vec<LeadId> =
-        texts.iter().filter_map(|text| LeadId::parse(&text.as_string()?).ok()).collect();
+    let leads: Vec<LeadId> = texts
+        .iter()
+        .filter_map(|text| LeadId::parse(&text.as_string()?).ok())
+        .collect();
     STATUSES.with_borrow_mut(|statuses| statuses.expect(&leads));
-    CLIENT.with_borrow_mut(|client| client.token.1 = Some(early.token()));
-    let (token, response, sent_at) = (early.token(), early.response(), early.sent_at());
-    let generation = CLIENT.with_borrow(|client| client.token.0);
+    let generation = CLIENT.with_borrow_mut(|client| {
+        client.token.1 = Some(early.token());
+        client.token.0
+    });
     spawn_local(async move {
-        let first = match JsFuture::from(token).await {
-            Ok(_) => receive(response).await,
+        let first = match JsFuture::from(early.token()).await {
+            Ok(_) => receive(early.response()).await,
             Err(_) => Err(Fault::Unauthorised.into()),
         };
         let reply = match first {
             // The host's token had run out: the ordinary way renews it.
-            Err(Trouble { fault: Fault::Unauthorised, .. }) => {
+            Err(Trouble {
+                fault: Fault::Unauthorised,
+                ..
+            }) => {
                 renew(generation);
                 post("v1/statuses", &reply::statuses_request(&leads)).await
             }
             first => first,
         };
-        settle(&leads, sent_at, reply);
+        settle(&leads, early.sent_at(), reply);
     });
 }
 
@@ -196,8 +202,10 @@ fn flush() {
 }
 
 fn settle(batch: &[LeadId], sent_at: f64, reply: Result<JsValue, Trouble>) {
-    let reply = reply.and_then(|value| reply::statuses_reply(&value).ok_or_else(|| Fault::Unavailable.into()));
-    let changes = STATUSES.with_borrow_mut(|statuses| statuses.answer(batch, sent_at, reply, now()));
+    let reply = reply
+        .and_then(|value| reply::statuses_reply(&value).ok_or_else(|| Fault::Unavailable.into()));
+    let changes =
+        STATUSES.with_borrow_mut(|statuses| statuses.answer(batch, sent_at, reply, now()));
     for change in &changes {
         element::changed(change);
     }
@@ -205,7 +213,9 @@ fn settle(batch: &[LeadId], sent_at: f64, reply: Result<JsValue, Trouble>) {
 
 /// Posts with the token of the page, and once more with a new one where the server does not accept that.
 async fn post(path: &str, body: &JsValue) -> Result<JsValue, Trouble> {
-    let page = CLIENT.with_borrow(|client| client.page.clone()).ok_or(Fault::Unavailable)?;
+    let page = CLIENT
+        .with_borrow(|client| client.page.clone())
+        .ok_or(Fault::Unavailable)?;
     let mut refused = false;
     loop {
         let (generation, token) = token(&page)?;
@@ -214,7 +224,10 @@ async fn post(path: &str, body: &JsValue) -> Result<JsValue, Trouble> {
             Err(_) => Err(Fault::Unauthorised.into()),
         };
         match sent {
-            Err(Trouble { fault: Fault::Unauthorised, .. }) => renew(generation),
+            Err(Trouble {
+                fault: Fault::Unauthorised,
+                ..
+            }) => renew(generation),
             sent => return sent,
         }
         if std::mem::replace(&mut refused, true) {
@@ -262,6 +275,7 @@ async fn receive(response: Promise) -> Result<JsValue, Trouble> {
     };
     let retry_after = response.headers().get("retry-after").ok().flatten();
     let retry_at = body.as_ref().and_then(reply::retry_at);
-    let retry_at = retry_at.or_else(|| Some(now() + retry_after?.parse::<u32>().map(f64::from).ok()? * 1_000.0));
+    let retry_at = retry_at
+        .or_else(|| Some(now() + retry_after?.parse::<u32>().map(f64::from).ok()? * 1_000.0));
     Err(Trouble { fault, retry_at })
 }

@@ -34,7 +34,9 @@ impl Dates {
         let relative = options(&[("numeric", "auto")]);
         let [locale, otherwise] = [locale.unwrap_or(otherwise), otherwise].map(JsValue::from_str);
         Self {
-            exact: DateTimeFormat::new(&locale, &exact).or_else(|_| DateTimeFormat::new(&otherwise, &exact)).ok(),
+            exact: DateTimeFormat::new(&locale, &exact)
+                .or_else(|_| DateTimeFormat::new(&otherwise, &exact))
+                .ok(),
             relative: RelativeTimeFormat::new(&locale, &relative)
                 .or_else(|_| RelativeTimeFormat::new(&otherwise, &relative))
                 .ok(),
@@ -43,8 +45,13 @@ impl Dates {
 
     /// Date and time of day, in the time zone of the reader.
     pub(crate) fn exact(&self, time: f64) -> String {
-        let formatted = self.exact.as_ref().and_then(|format| format.format().call1(&JsValue::NULL, &time.into()).ok());
-        formatted.and_then(|text| text.as_string()).unwrap_or_else(|| iso(time))
+        let formatted = self
+            .exact
+            .as_ref()
+            .and_then(|format| format.format().call1(&JsValue::NULL, &time.into()).ok());
+        formatted
+            .and_then(|text| text.as_string())
+            .unwrap_or_else(|| iso(time))
     }
 
     /// How long ago or how far ahead, such as “3 days ago”.
@@ -63,7 +70,11 @@ fn options(pairs: &[(&str, &str)]) -> JsValue {
     let options = Object::new();
     for (name, value) in pairs {
         // Setting a property of an object that we made cannot fail.
-        let _ = Reflect::set(&options, &JsValue::from_str(name), &JsValue::from_str(value));
+        let _ = Reflect::set(
+            &options,
+            &JsValue::from_str(name),
+            &JsValue::from_str(value),
+        );
     }
     options.into()
 }
@@ -79,7 +90,10 @@ fn distance(ms: f64) -> (i32, &'static str) {
     ];
     let filled = UNITS.iter().find(|(length, _)| ms.abs() >= *length);
     let (length, unit) = filled.copied().unwrap_or((1_000.0, "second"));
-    #[expect(clippy::cast_possible_truncation, reason = "a saturating cast towards zero is what is meant")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a saturating cast towards zero is what is meant"
+    )]
     let value = (ms / length) as i32;
     (value, unit)
 }

@@ -4,7 +4,7 @@
 //! host put its rows in), never on a row. No borrow is held while the page's own code may run.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use js_sys::{Object, Promise, Reflect};
@@ -13,8 +13,8 @@ use leadlight::lead::LeadId;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    CustomEvent, CustomEventInit, Document, Event, EventTarget, FocusEvent, HtmlElement, PointerEvent, ShadowRoot,
-    Window,
+    CustomEvent, CustomEventInit, Document, Event, EventTarget, FocusEvent, HtmlElement,
+    PointerEvent, ShadowRoot, Window,
 };
 
 use crate::bubble::{self, States, Tone};
@@ -24,7 +24,7 @@ use crate::statuses::{Change, Fault, View};
 use crate::texts;
 
 /// The number of a connected element. Never given twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slot(pub(crate) u32);
 
 /// A connected element.
@@ -44,11 +44,12 @@ pub(crate) struct Row {
 
 #[derive(Default)]
 struct Rows {
-    rows: BTreeMap<Slot, Row>,
-    by_lead: BTreeMap<LeadId, Vec<Slot>>,
+    connected: HashMap<Slot, Row>,
+    by_lead: HashMap<LeadId, Vec<Slot>>,
     /// Where listeners hang, and for how many rows.
     trees: Vec<(EventTarget, usize)>,
-    connected: u32,
+    /// The number that was given last.
+    last: u32,
     page: Option<Rc<Page>>,
 }
 
@@ -69,7 +70,7 @@ pub fn start(page: Page, early: Option<Early>) {
     if let Some(document) = document() {
         listen(&document, "visibilitychange", true);
     }
-    client::start(page, early.as_ref());
+    client::start(page, early);
 }
 
 /// The page has new settings.
@@ -92,17 +93,29 @@ pub fn connect(
 ) -> u32 {
     let tree: EventTarget = host.get_root_node().into();
     let (slot, is_new) = ROWS.with_borrow_mut(|rows| {
-        rows.connected += 1;
-        let slot = Slot(rows.connected);
+        rows.last += 1;
+        let slot = Slot(rows.last);
         let (states, tone, tree) = (Rc::new(states), Tone::default(), tree.clone());
         let is_new = rows.enter(&tree);
-        rows.rows.insert(slot, Row { host, root, button, states, lead: None, label, tone, tree });
+        rows.connected.insert(
+            slot,
+            Row {
+                host,
+                root,
+                button,
+                states,
+                lead: None,
+                label,
+                tone,
+                tree,
+            },
+        );
         (slot, is_new)
     });
     if is_new {
         listen_to_rows(&tree, true);
     }
-    assign(slot, lead.as_deref());
+    assign(slot, lead);
     slot.0
 }
 
@@ -111,7 +124,7 @@ pub fn connect(
 pub fn change(slot: u32, lead: Option<String>, label: Option<String>) {
     let slot = Slot(slot);
     let before = ROWS.with_borrow_mut(|rows| {
-        let row = rows.rows.get_mut(&slot)?;
+        let row = rows.connected.get_mut(&slot)?;
         row.label = label;
         Some(row.lead.clone())
     });
@@ -122,7 +135,7 @@ pub fn change(slot: u32, lead: Option<String>, label: Option<String>) {
     }
     popover::act(Gesture::Hide(slot));
     release(slot);
-    assign(slot, lead.as_deref());
+    assign(slot, lead);
 }
 
 /// An element was disconnected.
@@ -131,7 +144,9 @@ pub fn disconnect(slot: u32) {
     let slot = Slot(slot);
     popover::act(Gesture::Hide(slot));
     release(slot);
-    let Some(row) = ROWS.with_borrow_mut(|rows| rows.rows.remove(&slot)) else { return };
+    let Some(row) = ROWS.with_borrow_mut(|rows| rows.connected.remove(&slot)) else {
+        return;
+    };
     if ROWS.with_borrow_mut(|rows| rows.leave(&row.tree)) {
         listen_to_rows(&row.tree, false);
     }
@@ -159,12 +174,14 @@ pub fn hide(slot: u32) {
 
 /// The element with the number `slot`, while it is connected.
 pub(crate) fn row(slot: Slot) -> Option<Row> {
-    ROWS.with_borrow(|rows| rows.rows.get(&slot).cloned())
+    ROWS.with_borrow(|rows| rows.connected.get(&slot).cloned())
 }
 
 /// What is to be shown of the lead of `row`.
 pub(crate) fn view(row: &Row) -> View {
-    row.lead.as_ref().map_or(View::Failed(Fault::InvalidLead), client::view)
+    row.lead
+        .as_ref()
+        .map_or(View::Failed(Fault::InvalidLead), client::view)
 }
 
 /// More, or the same, is known of a lead.
@@ -178,7 +195,9 @@ pub(crate) fn checked(change: &Change, outcome: Option<Outcome>) {
 }
 
 fn tell(change: &Change, outcome: Option<Outcome>) {
-    let slots = ROWS.with_borrow(|rows| rows.by_lead.get(&change.lead).cloned()).unwrap_or_default();
+    let slots = ROWS
+        .with_borrow(|rows| rows.by_lead.get(&change.lead).cloned())
+        .unwrap_or_default();
     for slot in &slots {
         draw(*slot);
     }
@@ -194,7 +213,12 @@ fn tell(change: &Change, outcome: Option<Outcome>) {
     }
 }
 
-fn tell_status(row: &Row, status: &LeadStatus, replaced: Option<&LeadStatus>, outcome: Option<Outcome>) {
+fn tell_status(
+    row: &Row,
+    status: &LeadStatus,
+    replaced: Option<&LeadStatus>,
+    outcome: Option<Outcome>,
+) {
     let outcome = outcome.map(|outcome| match outcome {
         Outcome::Sent => "sent",
         Outcome::Fail => "fail",
@@ -220,11 +244,24 @@ fn tell_fault(row: &Row, fault: Fault) {
         Fault::Unavailable => "unavailable",
         Fault::InvalidLead => "invalid_lead",
     };
-    dispatch(row, "lead-light-error", &[("code", Some(code)), ("message", Some(texts::fault(fault).1))], false);
+    dispatch(
+        row,
+        "lead-light-error",
+        &[
+            ("code", Some(code)),
+            ("message", Some(texts::fault(fault).1)),
+        ],
+        false,
+    );
 }
 
 /// Sends an event from the element, with a plain object as detail. Says whether the page let it pass.
-pub(crate) fn dispatch(row: &Row, name: &str, detail: &[(&str, Option<&str>)], cancelable: bool) -> bool {
+pub(crate) fn dispatch(
+    row: &Row,
+    name: &str,
+    detail: &[(&str, Option<&str>)],
+    cancelable: bool,
+) -> bool {
     let object = Object::new();
     let lead = [("lead", row.lead.as_ref().map(LeadId::as_str))];
     for (name, value) in lead.iter().chain(detail) {
@@ -237,15 +274,17 @@ pub(crate) fn dispatch(row: &Row, name: &str, detail: &[(&str, Option<&str>)], c
     init.set_composed(true);
     init.set_cancelable(cancelable);
     init.set_detail(&object);
-    let Ok(event) = CustomEvent::new_with_event_init_dict(name, &init) else { return true };
+    let Ok(event) = CustomEvent::new_with_event_init_dict(name, &init) else {
+        return true;
+    };
     row.host.dispatch_event(&event).unwrap_or(true)
 }
 
 /// Gives the row to a lead.
-fn assign(slot: Slot, lead: Option<&str>) {
-    let lead = lead.and_then(|lead| LeadId::parse(lead).ok());
+fn assign(slot: Slot, lead: Option<String>) {
+    let lead = lead.and_then(|lead| LeadId::try_from(lead).ok());
     ROWS.with_borrow_mut(|rows| {
-        if let Some(row) = rows.rows.get_mut(&slot) {
+        if let Some(row) = rows.connected.get_mut(&slot) {
             row.lead.clone_from(&lead);
         }
         if let Some(lead) = &lead {
@@ -261,7 +300,7 @@ fn assign(slot: Slot, lead: Option<&str>) {
 /// Takes the row from its lead.
 fn release(slot: Slot) {
     let lead = ROWS.with_borrow_mut(|rows| {
-        let lead = rows.rows.get_mut(&slot)?.lead.take()?;
+        let lead = rows.connected.get_mut(&slot)?.lead.take()?;
         if let Some(slots) = rows.by_lead.get_mut(&lead) {
             slots.retain(|other| *other != slot);
             if slots.is_empty() {
@@ -279,9 +318,15 @@ fn draw(slot: Slot) {
     let Some(row) = row(slot) else { return };
     let view = view(&row);
     let (tone, ..) = bubble::face(&view);
-    bubble::draw(&row.button, &row.states, row.tone, tone, &bubble::words(&view, row.label.as_deref()));
+    bubble::draw(
+        &row.button,
+        &row.states,
+        row.tone,
+        tone,
+        &bubble::words(&view, row.label.as_deref()),
+    );
     ROWS.with_borrow_mut(|rows| {
-        if let Some(row) = rows.rows.get_mut(&slot) {
+        if let Some(row) = rows.connected.get_mut(&slot) {
             row.tone = tone;
         }
     });
@@ -290,21 +335,20 @@ fn draw(slot: Slot) {
 impl Rows {
     /// Counts a row in `tree`; says whether it is the first.
     fn enter(&mut self, tree: &EventTarget) -> bool {
-        match self.trees.iter_mut().find(|(known, _)| known == tree) {
-            Some((_, count)) => {
-                *count += 1;
-                false
-            }
-            None => {
-                self.trees.push((tree.clone(), 1));
-                true
-            }
+        let known = self.trees.iter_mut().find(|(known, _)| known == tree);
+        let is_new = known.is_none();
+        match known {
+            Some((_, count)) => *count += 1,
+            None => self.trees.push((tree.clone(), 1)),
         }
+        is_new
     }
 
     /// Counts a row out of `tree`; says whether it was the last.
     fn leave(&mut self, tree: &EventTarget) -> bool {
-        let Some((_, count)) = self.trees.iter_mut().find(|(known, _)| known == tree) else { return false };
+        let Some((_, count)) = self.trees.iter_mut().find(|(known, _)| known == tree) else {
+            return false;
+        };
         *count -= 1;
         let last = *count == 0;
         self.trees.retain(|(_, count)| *count > 0);
@@ -334,26 +378,41 @@ pub(crate) fn listen(target: &EventTarget, kind: &str, on: bool) {
 
 fn hear(event: &Event) {
     let target = event.target().map(JsValue::from).unwrap_or_default();
-    let slot = || ROWS.with_borrow(|rows| rows.page.clone()).and_then(|page| page.slot(&target)).map(Slot);
+    let slot = || {
+        ROWS.with_borrow(|rows| rows.page.clone())
+            .and_then(|page| page.slot(&target))
+            .map(Slot)
+    };
     match event.type_().as_str() {
         "pointerover" | "pointerout" => {
-            let touch = event.dyn_ref::<PointerEvent>().is_some_and(|pointer| pointer.pointer_type() == "touch");
+            let touch = event
+                .dyn_ref::<PointerEvent>()
+                .is_some_and(|pointer| pointer.pointer_type() == "touch");
             if let Some(slot) = slot().filter(|_| !touch) {
                 let over = event.type_() == "pointerover";
-                popover::act(if over { Gesture::Enter(slot) } else { Gesture::Leave(slot) });
+                popover::act(if over {
+                    Gesture::Enter(slot)
+                } else {
+                    Gesture::Leave(slot)
+                });
             }
         }
         "focusin" => {
             // A click moves the focus too, and says what it wants by itself.
-            let by_key = |slot: &Slot| row(*slot).is_some_and(|row| row.button.matches(":focus-visible").unwrap_or(false));
+            let by_key = |slot: &Slot| {
+                row(*slot).is_some_and(|row| row.button.matches(":focus-visible").unwrap_or(false))
+            };
             if let Some(slot) = slot().filter(by_key) {
                 popover::act(Gesture::Focus(slot));
             }
         }
         "focusout" => {
-            let elsewhere = event.dyn_ref::<FocusEvent>().is_some_and(|focus| focus.related_target().is_some());
+            let elsewhere = event
+                .dyn_ref::<FocusEvent>()
+                .is_some_and(|focus| focus.related_target().is_some());
             // Without a target the focus went to nothing in the page, or to another window: then it comes back.
-            let stays = elsewhere || document().is_some_and(|document| document.has_focus().unwrap_or(true));
+            let stays = elsewhere
+                || document().is_some_and(|document| document.has_focus().unwrap_or(true));
             if let Some(slot) = slot().filter(|_| stays) {
                 popover::act(Gesture::Blur(slot));
             }

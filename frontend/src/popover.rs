@@ -48,8 +48,8 @@ thread_local! {
     static POPOVER: RefCell<Popover> = RefCell::default();
     static LOCALE: RefCell<Option<String>> = const { RefCell::new(None) };
     static DATES: RefCell<Option<Dates>> = const { RefCell::new(None) };
-    /// The time stamp of the last click that was heard above the rows.
-    static CLICKED_AT: Cell<f64> = const { Cell::new(0.0) };
+    /// The last click that was heard above the rows.
+    static CLICK: RefCell<Option<Event>> = const { RefCell::new(None) };
     /// Whether it is we who move the focus, which previews nothing.
     static REFOCUSING: Cell<bool> = const { Cell::new(false) };
     static ON_ELAPSED: Closure<dyn Fn()> = Closure::new(|| {
@@ -82,11 +82,11 @@ pub(crate) fn hear_click(event: &Event, slot: Option<Slot>) {
     match slot {
         Some(slot) if open == Some(slot) => {}
         Some(slot) => {
-            CLICKED_AT.set(event.time_stamp());
+            CLICK.set(Some(event.clone()));
             act(Gesture::Press(slot));
         }
         // The click that has just opened it arrives at its button next.
-        None if CLICKED_AT.get() == event.time_stamp() => {}
+        None if CLICK.with_borrow(|click| click.as_ref() == Some(event)) => {}
         None => {
             if let Some(slot) = open {
                 act(Gesture::Press(slot));
@@ -99,7 +99,9 @@ pub(crate) fn hear_click(event: &Event, slot: Option<Slot>) {
 pub(crate) fn hear(event: &Event) {
     match event.type_().as_str() {
         "keydown" => {
-            let escape = event.dyn_ref::<KeyboardEvent>().is_some_and(|key| key.key() == "Escape" && !key.is_composing());
+            let escape = event
+                .dyn_ref::<KeyboardEvent>()
+                .is_some_and(|key| key.key() == "Escape" && !key.is_composing());
             if escape {
                 // Escape closes this and nothing around it.
                 event.prevent_default();
@@ -108,7 +110,12 @@ pub(crate) fn hear(event: &Event) {
             }
         }
         "pointerdown" => {
-            let inside = POPOVER.with_borrow(|popover| popover.row.as_ref().is_some_and(|row| is_within(event, row)));
+            let inside = POPOVER.with_borrow(|popover| {
+                popover
+                    .row
+                    .as_ref()
+                    .is_some_and(|row| is_within(event, row))
+            });
             if !inside {
                 act(Gesture::PressOutside);
             }
@@ -120,7 +127,12 @@ pub(crate) fn hear(event: &Event) {
 
 /// The rows `slots` have something new to show.
 pub(crate) fn refresh(slots: &[Slot]) {
-    if POPOVER.with_borrow(|popover| popover.intent.open().is_some_and(|open| slots.contains(&open))) {
+    if POPOVER.with_borrow(|popover| {
+        popover
+            .intent
+            .open()
+            .is_some_and(|open| slots.contains(&open))
+    }) {
         draw();
     }
 }
@@ -133,7 +145,9 @@ pub(crate) fn set_locale(locale: Option<String>) {
 
 fn open(slot: Slot) {
     let still_open = POPOVER.with_borrow(|popover| popover.intent.open() == Some(slot));
-    let Some(row) = element::row(slot).filter(|_| still_open) else { return };
+    let Some(row) = element::row(slot).filter(|_| still_open) else {
+        return;
+    };
     POPOVER.with_borrow_mut(|popover| popover.row = Some(row.clone()));
     if let Some(lead) = &row.lead {
         client::want(lead);
@@ -164,10 +178,15 @@ fn pin(slot: Slot) {
 fn close(refocus: bool) {
     let (row, surface) = POPOVER.with_borrow_mut(|popover| {
         popover.focus_due = false;
-        let surface = popover.surface.as_ref().map(|surface| surface.element.clone());
+        let surface = popover
+            .surface
+            .as_ref()
+            .map(|surface| surface.element.clone());
         (popover.row.take(), surface)
     });
-    let (Some(row), Some(surface)) = (row, surface) else { return };
+    let (Some(row), Some(surface)) = (row, surface) else {
+        return;
+    };
     listen_to_window(false);
     element::listen(&row.button, "click", false);
     if refocus && active_in(&row.root, &surface).is_some() {
@@ -188,7 +207,9 @@ fn close(refocus: bool) {
 }
 
 fn check_again() {
-    let Some(row) = POPOVER.with_borrow(|popover| popover.row.clone()) else { return };
+    let Some(row) = POPOVER.with_borrow(|popover| popover.row.clone()) else {
+        return;
+    };
     let Some(lead) = row.lead.clone() else { return };
     if element::dispatch(&row, "lead-light-check", &[], true) {
         client::recheck(lead);
@@ -198,20 +219,35 @@ fn check_again() {
 
 /// Draws what is known now of the open row's lead.
 fn draw() {
-    let Some(row) = POPOVER.with_borrow(|popover| popover.row.clone()) else { return };
+    let Some(row) = POPOVER.with_borrow(|popover| popover.row.clone()) else {
+        return;
+    };
     let Some(element) = surface() else { return };
     let check = row.lead.as_ref().and_then(client::check);
     let now = client::now();
     let content = content(&element::view(&row), check, now);
-    if content.offer == Offer::None && active_in(&row.root, &element).is_some_and(|active| active.matches("[part=action]").unwrap_or(false)) {
+    if content.offer == Offer::None
+        && active_in(&row.root, &element)
+            .is_some_and(|active| active.matches("[part=action]").unwrap_or(false))
+    {
         // The button that has the focus is about to go. Left alone, the focus would fall out of the popover and close it.
         let _ = element.focus();
     }
     POPOVER.with_borrow_mut(|popover| {
-        let lead = row.lead.as_ref().map(LeadId::as_str).unwrap_or_default().to_owned();
+        let lead = row
+            .lead
+            .as_ref()
+            .map(LeadId::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let pinned = popover.intent.is_pinned();
         if let Some(surface) = &mut popover.surface {
-            surface.app.update(Shown { lead, content: Some(content), now, pinned });
+            surface.app.update(Shown {
+                lead,
+                content: Some(content),
+                now,
+                pinned,
+            });
         }
     });
 }
@@ -230,10 +266,19 @@ fn drawn() {
 
 /// The element that travels; made when it is first needed.
 fn surface() -> Option<HtmlElement> {
-    if let Some(element) = POPOVER.with_borrow(|popover| popover.surface.as_ref().map(|surface| surface.element.clone())) {
+    if let Some(element) = POPOVER.with_borrow(|popover| {
+        popover
+            .surface
+            .as_ref()
+            .map(|surface| surface.element.clone())
+    }) {
         return Some(element);
     }
-    let element: HtmlElement = element::document()?.create_element("div").ok()?.dyn_into().ok()?;
+    let element: HtmlElement = element::document()?
+        .create_element("div")
+        .ok()?
+        .dyn_into()
+        .ok()?;
     let attributes = [
         ("id", "popover"),
         ("popover", "manual"),
@@ -250,20 +295,47 @@ fn surface() -> Option<HtmlElement> {
         let _ = element.set_attribute(name, value);
     }
     element::listen(&element, "toggle", true);
-    let app = Renderer::<Body>::with_root_and_props(element.clone().into(), Shown::default()).render();
-    POPOVER.with_borrow_mut(|popover| popover.surface = Some(Surface { element: element.clone(), app }));
+    let app =
+        Renderer::<Body>::with_root_and_props(element.clone().into(), Shown::default()).render();
+    POPOVER.with_borrow_mut(|popover| {
+        popover.surface = Some(Surface {
+            element: element.clone(),
+            app,
+        });
+    });
     Some(element)
 }
 
 fn place() {
     let (row, surface) = POPOVER.with_borrow(|popover| {
-        (popover.row.clone(), popover.surface.as_ref().map(|surface| surface.element.clone()))
+        (
+            popover.row.clone(),
+            popover
+                .surface
+                .as_ref()
+                .map(|surface| surface.element.clone()),
+        )
     });
-    let (Some(row), Some(surface), Some(window)) = (row, surface, element::window()) else { return };
-    let Some(page) = window.document().and_then(|document| document.document_element()) else { return };
+    let (Some(row), Some(surface), Some(window)) = (row, surface, element::window()) else {
+        return;
+    };
+    let Some(page) = window
+        .document()
+        .and_then(|document| document.document_element())
+    else {
+        return;
+    };
     let bounds = row.button.get_bounding_client_rect();
-    let bubble = Area { left: bounds.x(), top: bounds.y(), width: bounds.width(), height: bounds.height() };
-    let window_size = Size { width: page.client_width().into(), height: page.client_height().into() };
+    let bubble = Area {
+        left: bounds.x(),
+        top: bounds.y(),
+        width: bounds.width(),
+        height: bounds.height(),
+    };
+    let window_size = Size {
+        width: page.client_width().into(),
+        height: page.client_height().into(),
+    };
     if !placement::is_visible(bubble, window_size) {
         let open = POPOVER.with_borrow(|popover| popover.intent.open());
         if let Some(slot) = open {
@@ -274,34 +346,55 @@ fn place() {
     let style = surface.style();
     // Values that a style refuses are ignored by it, and the names are known.
     let _ = style.set_property("max-height", "none");
-    let size = Size { width: surface.offset_width().into(), height: surface.offset_height().into() };
+    let size = Size {
+        width: surface.offset_width().into(),
+        height: surface.offset_height().into(),
+    };
     let direction = window.get_computed_style(&row.host).ok().flatten();
     let direction = direction.and_then(|style| style.get_property_value("direction").ok());
-    let place = placement::place(bubble, size, window_size, direction.as_deref() == Some("rtl"));
+    let place = placement::place(
+        bubble,
+        size,
+        window_size,
+        direction.as_deref() == Some("rtl"),
+    );
     let (top, bottom) = match place.edge {
         Edge::Top(top) => (pixels(top), "auto".to_owned()),
         Edge::Bottom(bottom) => ("auto".to_owned(), pixels(bottom)),
     };
-    for (name, value) in [("left", &pixels(place.left)), ("top", &top), ("bottom", &bottom), ("max-height", &pixels(place.room))] {
+    for (name, value) in [
+        ("left", &pixels(place.left)),
+        ("top", &top),
+        ("bottom", &bottom),
+        ("max-height", &pixels(place.room)),
+    ] {
         let _ = style.set_property(name, value);
     }
 }
 
 /// Whole pixels: formatting a fraction costs four kilobytes of module.
 fn pixels(length: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "lengths in a window are small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "lengths in a window are small"
+    )]
     let whole = length.round() as i32;
     [whole.to_string().as_str(), "px"].concat()
 }
 
 fn wait(ms: i32) {
-    let Some(window) = element::window() else { return };
+    let Some(window) = element::window() else {
+        return;
+    };
     let before = POPOVER.with_borrow_mut(|popover| popover.timer.take());
     if let Some(timer) = before {
         window.clear_timeout_with_handle(timer);
     }
     let timer = ON_ELAPSED.with(|closure| {
-        window.set_timeout_with_callback_and_timeout_and_arguments_0(closure.as_ref().unchecked_ref(), ms)
+        window.set_timeout_with_callback_and_timeout_and_arguments_0(
+            closure.as_ref().unchecked_ref(),
+            ms,
+        )
     });
     POPOVER.with_borrow_mut(|popover| popover.timer = timer.ok());
 }
@@ -316,7 +409,9 @@ fn listen_to_window(on: bool) {
 
 fn tell_assistive(row: &Row, open: bool) {
     // None of the names can be refused.
-    let _ = row.button.set_attribute("aria-expanded", if open { "true" } else { "false" });
+    let _ = row
+        .button
+        .set_attribute("aria-expanded", if open { "true" } else { "false" });
     let _ = if open {
         row.button.set_attribute("aria-controls", "popover")
     } else {
@@ -326,7 +421,8 @@ fn tell_assistive(row: &Row, open: bool) {
 
 /// What has the focus, if that is `surface` or in it.
 fn active_in(root: &ShadowRoot, surface: &HtmlElement) -> Option<web_sys::Element> {
-    root.active_element().filter(|active| surface.contains(Some(active)))
+    root.active_element()
+        .filter(|active| surface.contains(Some(active)))
 }
 
 /// Whether `event` happened in the row's element. A host may have put its rows into closed shadow roots, through which no event
@@ -368,42 +464,44 @@ impl Component for Body {
 
     fn view(&self, context: &Context<Self>) -> Html {
         let shown = context.props();
-        let Some(content) = &shown.content else { return Html::default() };
+        let Some(said) = &shown.content else {
+            return Html::default();
+        };
         // While it is only previewed, Tab passes by: fifty bubbles are fifty stops, not a hundred.
         let tabindex = if shown.pinned { "0" } else { "-1" };
         let sentence = |sentence: Sentence| sentence_html(sentence, shown.now);
         html! {
             <div key={shown.lead.clone()} class="content">
                 <h2 id="title" part="title">
-                    { content.name }
-                    if let Some(reason) = content.reason {
+                    { said.name }
+                    if let Some(reason) = said.reason {
                         { " — " }{ reason }
                     }
                 </h2>
-                if let Some(since) = content.since {
+                if let Some(since) = said.since {
                     <p class="since">{ sentence(since) }</p>
                 }
-                <p part="reason">{ content.meaning }</p>
-                if let Some(advice) = content.advice {
+                <p part="reason">{ said.meaning }</p>
+                if let Some(advice) = said.advice {
                     <p part="advice">{ sentence(advice) }</p>
                 }
-                if let Some(diagnostic) = &content.diagnostic {
+                if let Some(diagnostic) = &said.diagnostic {
                     <details>
                         <summary {tabindex}>{ texts::PROVIDER_TEXT }</summary>
                         <q>{ diagnostic }</q>
                     </details>
                 }
-                if content.offer != Offer::None {
+                if said.offer != Offer::None {
                     <button type="button" part="action" {tabindex}
-                        aria-disabled={(content.offer == Offer::Sending).then_some("true")}
+                        aria-disabled={(said.offer == Offer::Sending).then_some("true")}
                         onclick={|_| check_again()}>
-                        { if content.offer == Offer::Sending { texts::CHECKING } else { texts::CHECK_AGAIN } }
+                        { if said.offer == Offer::Sending { texts::CHECKING } else { texts::CHECK_AGAIN } }
                     </button>
                 }
-                <p part="result" role="status" class={content.result.map(|(name, _)| name)}>
-                    if let Some((name, meaning)) = content.result {
+                <p part="result" role="status" class={said.result.map(|(name, _)| name)}>
+                    if let Some((name, meaning)) = said.result {
                         <strong>{ name }</strong>{ " " }{ meaning }
-                        if let Some(retry) = content.retry {
+                        if let Some(retry) = said.retry {
                             { " " }{ sentence(retry) }
                         }
                     }
@@ -418,11 +516,17 @@ impl Component for Body {
 }
 
 fn sentence_html(sentence: Sentence, now: f64) -> Html {
-    let (before, after) = sentence.text.split_once("{time}").unwrap_or((sentence.text, ""));
-    let Some(time) = sentence.time else { return html! { { before } } };
+    let (before, after) = sentence
+        .text
+        .split_once("{time}")
+        .unwrap_or((sentence.text, ""));
+    let Some(time) = sentence.time else {
+        return html! { { before } };
+    };
     let (exact, relative) = DATES.with_borrow_mut(|dates| {
-        let dates = dates
-            .get_or_insert_with(|| LOCALE.with_borrow(|locale| Dates::new(locale.as_deref(), texts::LANGUAGE)));
+        let dates = dates.get_or_insert_with(|| {
+            LOCALE.with_borrow(|locale| Dates::new(locale.as_deref(), texts::LANGUAGE))
+        });
         (dates.exact(time), dates.relative(time, now))
     });
     html! {

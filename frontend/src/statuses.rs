@@ -2,7 +2,7 @@
 //!
 //! It never asks the time and never talks to a server. Times are milliseconds since 1970, as the browser counts them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use leadlight::api::{LeadStatus, MAX_STATUSES, Outcome};
 use leadlight::assessment::Resolution;
@@ -45,7 +45,10 @@ pub(crate) struct Trouble {
 
 impl From<Fault> for Trouble {
     fn from(fault: Fault) -> Self {
-        Self { fault, retry_at: None }
+        Self {
+            fault,
+            retry_at: None,
+        }
     }
 }
 
@@ -98,7 +101,7 @@ struct Known {
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub(crate) struct Statuses {
-    leads: BTreeMap<LeadId, Lead>,
+    leads: HashMap<LeadId, Lead>,
     queue: Vec<LeadId>,
     /// How many leads were left when those out of sight were last forgotten.
     kept: usize,
@@ -117,7 +120,9 @@ impl Statuses {
             known.shown = known.shown.saturating_sub(1);
         }
         if self.leads.len() > self.kept + MOST_UNSHOWN {
-            self.leads.retain(|_, lead| lead.shown > 0 || lead.asked || lead.check == Some(Check::Sending));
+            self.leads.retain(|_, lead| {
+                lead.shown > 0 || lead.asked || lead.check == Some(Check::Sending)
+            });
             self.kept = self.leads.len();
         }
     }
@@ -125,10 +130,13 @@ impl Statuses {
     /// Queues `lead`, unless it is known well enough, is asked for already, or failed a moment ago.
     pub(crate) fn want(&mut self, lead: &LeadId, now: f64) {
         let entry = self.leads.entry(lead.clone()).or_default();
-        let fresh = entry.known.as_ref().is_some_and(|known| now - known.read_at < FRESH_MS);
-        let too_early = entry.trouble.is_some_and(|(at, trouble)| {
-            now < trouble.retry_at.unwrap_or(at + RETRY_MS)
-        });
+        let fresh = entry
+            .known
+            .as_ref()
+            .is_some_and(|known| now - known.read_at < FRESH_MS);
+        let too_early = entry
+            .trouble
+            .is_some_and(|(at, trouble)| now < trouble.retry_at.unwrap_or(at + RETRY_MS));
         if !fresh && !too_early {
             self.ask(lead);
         }
@@ -136,7 +144,11 @@ impl Statuses {
 
     /// Queues every lead that is shown and not known well enough.
     pub(crate) fn want_shown(&mut self, now: f64) {
-        let shown = self.leads.iter().filter(|(_, lead)| lead.shown > 0).map(|(id, _)| id.clone());
+        let shown = self
+            .leads
+            .iter()
+            .filter(|(_, lead)| lead.shown > 0)
+            .map(|(id, _)| id.clone());
         for lead in shown.collect::<Vec<_>>() {
             self.want(&lead, now);
         }
@@ -181,30 +193,49 @@ impl Statuses {
         reply: Result<Vec<LeadStatus>, Trouble>,
         now: f64,
     ) -> Vec<Change> {
-        let trouble = reply.as_ref().err().copied().unwrap_or(Fault::Unavailable.into());
-        let mut statuses: BTreeMap<LeadId, LeadStatus> =
-            reply.unwrap_or_default().into_iter().map(|status| (status.lead.clone(), status)).collect();
+        let trouble = reply
+            .as_ref()
+            .err()
+            .copied()
+            .unwrap_or(Fault::Unavailable.into());
+        let mut statuses = reply.unwrap_or_default();
         let mut changes = Vec::with_capacity(batch.len());
         for lead in batch {
             let entry = self.leads.entry(lead.clone()).or_default();
             entry.asked = false;
-            let replaced = match statuses.remove(lead) {
-                Some(_) if entry.known.as_ref().is_some_and(|known| known.read_at > sent_at) => None,
+            let status = statuses.iter().position(|status| status.lead == *lead);
+            let replaced = match status.map(|index| statuses.swap_remove(index)) {
+                Some(_)
+                    if entry
+                        .known
+                        .as_ref()
+                        .is_some_and(|known| known.read_at > sent_at) =>
+                {
+                    None
+                }
                 Some(status) => entry.learn(status, now),
                 None => {
                     entry.trouble = Some((now, trouble));
                     None
                 }
             };
-            changes.push(Change { lead: lead.clone(), replaced });
+            changes.push(Change {
+                lead: lead.clone(),
+                replaced,
+            });
         }
         changes
     }
 
     /// Starts a press of Check again, if it is permitted and none is under way.
     pub(crate) fn start_check(&mut self, lead: &LeadId, now: f64) -> bool {
-        let Some(entry) = self.leads.get_mut(lead) else { return false };
-        let permitted = entry.known.as_ref().is_some_and(|known| may_check_again(&known.status, now));
+        let Some(entry) = self.leads.get_mut(lead) else {
+            return false;
+        };
+        let permitted = entry
+            .known
+            .as_ref()
+            .is_some_and(|known| may_check_again(&known.status, now));
         let start = permitted && entry.check != Some(Check::Sending);
         if start {
             entry.check = Some(Check::Sending);
@@ -230,7 +261,10 @@ impl Statuses {
                 None
             }
         };
-        Change { lead: lead.clone(), replaced }
+        Change {
+            lead: lead.clone(),
+            replaced,
+        }
     }
 
     /// Forgets how the last press of Check again ended: its popover was closed.
@@ -244,7 +278,9 @@ impl Statuses {
 
     /// What is to be shown of `lead`. A status that could not be renewed is still shown.
     pub(crate) fn view(&self, lead: &LeadId) -> View {
-        let Some(entry) = self.leads.get(lead) else { return View::Loading };
+        let Some(entry) = self.leads.get(lead) else {
+            return View::Loading;
+        };
         match (&entry.known, entry.trouble) {
             (Some(known), _) => View::Known(known.status.clone()),
             (None, Some((_, trouble))) if !entry.asked => View::Failed(trouble.fault),
@@ -261,20 +297,32 @@ impl Statuses {
 impl Lead {
     fn learn(&mut self, status: LeadStatus, now: f64) -> Option<LeadStatus> {
         self.trouble = None;
-        let before = self.known.replace(Known { status, read_at: now });
+        let before = self.known.replace(Known {
+            status,
+            read_at: now,
+        });
         let before = before.map(|known| known.status);
-        before.filter(|before| self.known.as_ref().is_some_and(|known| known.status != *before))
+        before.filter(|before| {
+            self.known
+                .as_ref()
+                .is_some_and(|known| known.status != *before)
+        })
     }
 }
 
 /// Whether Check again is to be offered: the server said so, or the time that it named has come.
 pub(crate) fn may_check_again(status: &LeadStatus, now: f64) -> bool {
-    let waited = status.check_again_from.is_some_and(|from| milliseconds(from) <= now);
+    let waited = status
+        .check_again_from
+        .is_some_and(|from| milliseconds(from) <= now);
     status.may_check_again || (status.resolution == Some(Resolution::CheckAgain) && waited)
 }
 
 /// A time as the browser counts it.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of any date fit the 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds of any date fit the 53 bits"
+)]
 pub(crate) fn milliseconds(time: jiff::Timestamp) -> f64 {
     time.as_millisecond() as f64
 }
@@ -290,7 +338,10 @@ mod tests {
     }
 
     fn status(lead: &str, code: &str) -> LeadStatus {
-        LeadStatus { status: code.to_owned(), ..LeadStatus::unknown(id(lead)) }
+        LeadStatus {
+            status: code.to_owned(),
+            ..LeadStatus::unknown(id(lead))
+        }
     }
 
     fn blocked(lead: &str) -> LeadStatus {
@@ -314,7 +365,10 @@ mod tests {
     #[test]
     fn a_lead_shown_twice_is_asked_for_once() {
         let mut statuses = Statuses::default();
-        assert_eq!(ask(&mut statuses, 0.0, &["a", "b", "a"]), [id("a"), id("b")]);
+        assert_eq!(
+            ask(&mut statuses, 0.0, &["a", "b", "a"]),
+            [id("a"), id("b")]
+        );
         assert_eq!(ask(&mut statuses, 1.0, &["a"]), [], "it is on its way");
     }
 
@@ -352,7 +406,10 @@ mod tests {
     fn a_busy_server_is_asked_when_it_said() {
         let mut statuses = Statuses::default();
         let batch = ask(&mut statuses, 0.0, &["a"]);
-        let trouble = Trouble { fault: Fault::Busy, retry_at: Some(30_000.0) };
+        let trouble = Trouble {
+            fault: Fault::Busy,
+            retry_at: Some(30_000.0),
+        };
         statuses.answer(&batch, 0.0, Err(trouble), 1.0);
         assert_eq!(ask(&mut statuses, 29_999.0, &["a"]), []);
         assert_eq!(ask(&mut statuses, 30_000.0, &["a"]), [id("a")]);
@@ -378,7 +435,13 @@ mod tests {
         let change = statuses.end_check(&id("a"), Ok((Outcome::Sent, status("a", "active"))), 4.0);
         assert_eq!(change.replaced, Some(blocked("a")));
         let changes = statuses.answer(&batch, 2.0, Ok(vec![blocked("a")]), 5.0);
-        assert_eq!(changes, [Change { lead: id("a"), replaced: None }]);
+        assert_eq!(
+            changes,
+            [Change {
+                lead: id("a"),
+                replaced: None
+            }]
+        );
         assert_eq!(statuses.view(&id("a")), View::Known(status("a", "active")));
     }
 
@@ -397,7 +460,12 @@ mod tests {
     fn check_again_is_pressed_once_and_only_where_permitted() {
         let mut statuses = Statuses::default();
         let batch = ask(&mut statuses, 0.0, &["a", "b"]);
-        statuses.answer(&batch, 0.0, Ok(vec![blocked("a"), status("b", "active")]), 1.0);
+        statuses.answer(
+            &batch,
+            0.0,
+            Ok(vec![blocked("a"), status("b", "active")]),
+            1.0,
+        );
         assert!(statuses.start_check(&id("a"), 2.0));
         assert!(!statuses.start_check(&id("a"), 2.0), "one is under way");
         assert!(!statuses.start_check(&id("b"), 2.0), "nothing to clear");
@@ -405,17 +473,30 @@ mod tests {
         statuses.forget_check(&id("a"));
         assert_eq!(statuses.check(&id("a")), Some(Check::Sending));
         statuses.end_check(&id("a"), Err(Fault::Unavailable.into()), 3.0);
-        assert_eq!(statuses.check(&id("a")), Some(Check::Failed(Fault::Unavailable.into())));
-        assert!(statuses.start_check(&id("a"), 4.0), "a failure may be tried again");
+        assert_eq!(
+            statuses.check(&id("a")),
+            Some(Check::Failed(Fault::Unavailable.into()))
+        );
+        assert!(
+            statuses.start_check(&id("a"), 4.0),
+            "a failure may be tried again"
+        );
     }
 
     #[test]
     fn check_again_is_offered_once_the_named_time_has_come() {
         let from = Timestamp::from_millisecond(1_000).unwrap();
-        let waiting = LeadStatus { may_check_again: false, check_again_from: Some(from), ..blocked("a") };
+        let waiting = LeadStatus {
+            may_check_again: false,
+            check_again_from: Some(from),
+            ..blocked("a")
+        };
         assert!(!may_check_again(&waiting, 999.0));
         assert!(may_check_again(&waiting, 1_000.0));
-        let never = LeadStatus { resolution: Some(Resolution::Never), ..waiting };
+        let never = LeadStatus {
+            resolution: Some(Resolution::Never),
+            ..waiting
+        };
         assert!(!may_check_again(&never, 2_000.0));
     }
 

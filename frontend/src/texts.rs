@@ -83,7 +83,9 @@ fn reason_meaning(reason: Reason) -> &'static str {
             BounceCause::OwnerChanged => {
                 "The recipient’s mail server says that the mailbox belongs to somebody else now."
             }
-            BounceCause::MailboxDisabled => "The recipient’s mail server says that the mailbox is switched off.",
+            BounceCause::MailboxDisabled => {
+                "The recipient’s mail server says that the mailbox is switched off."
+            }
             BounceCause::InvalidDomain => {
                 "The domain of the address does not exist or takes no mail: it is misspelled, or its owner let it go."
             }
@@ -106,17 +108,23 @@ fn reason_meaning(reason: Reason) -> &'static str {
             SuppressionList::Validation => {
                 "Amazon SES does not send to this address: its validation judged the address too likely to bounce."
             }
-            SuppressionList::Other => "Amazon SES does not send to this address: it is on one of their suppression lists.",
+            SuppressionList::Other => {
+                "Amazon SES does not send to this address: it is on one of their suppression lists."
+            }
         },
         Reason::Undeliverable(cause) => match cause {
-            UndeliverableCause::BadSyntax => "The address is not a valid email address: it was mistyped.",
+            UndeliverableCause::BadSyntax => {
+                "The address is not a valid email address: it was mistyped."
+            }
             UndeliverableCause::NoSuchDomain => {
                 "The domain of the address does not exist: it is misspelled, or its owner let it go."
             }
             UndeliverableCause::NoMailServer => {
                 "The domain of the address has no mail server: it is misspelled, or its owner takes no mail."
             }
-            UndeliverableCause::NullMx => "The domain of the address declares that it accepts no mail at all.",
+            UndeliverableCause::NullMx => {
+                "The domain of the address declares that it accepts no mail at all."
+            }
             UndeliverableCause::UnreachableMailServer => {
                 "The mail servers of the domain cannot be reached from outside. Only the domain’s owner can change that."
             }
@@ -134,7 +142,8 @@ fn reason_meaning(reason: Reason) -> &'static str {
 }
 
 /// What to do about a block, where Check again is offered.
-pub(crate) const CHECK_AGAIN_ADVICE: &str = "Make sure that the address is spelled correctly, then check again.";
+pub(crate) const CHECK_AGAIN_ADVICE: &str =
+    "Make sure that the address is spelled correctly, then check again.";
 
 /// Why Check again is not offered, and what to do instead.
 pub(crate) fn no_check_again(reason: Reason, resolution: Resolution) -> &'static str {
@@ -146,8 +155,12 @@ pub(crate) fn no_check_again(reason: Reason, resolution: Resolution) -> &'static
         (Resolution::SupportOnly, Reason::SpamComplaint(_)) => {
             "Spam complaints can’t be cleared here. If it was not this lead, contact the support team."
         }
-        (Resolution::SupportOnly, _) => "Only the support team can lift this block. Contact them if it is in error.",
-        (Resolution::AfterAddressChange | Resolution::CheckAgain, _) => "Correct the address, save, then check again.",
+        (Resolution::SupportOnly, _) => {
+            "Only the support team can lift this block. Contact them if it is in error."
+        }
+        (Resolution::AfterAddressChange | Resolution::CheckAgain, _) => {
+            "Correct the address, save, then check again."
+        }
     }
 }
 
@@ -170,24 +183,37 @@ pub(crate) fn check_again_from(reason: Reason) -> &'static str {
 }
 
 /// The name and the sentence of a lead that was never saved.
-pub(crate) const UNKNOWN: (&str, &str) =
-    ("Not known yet", "Nothing is known of this lead. Save it with an email address, and it gets a status.");
+pub(crate) const UNKNOWN: (&str, &str) = (
+    "Not known yet",
+    "Nothing is known of this lead. Save it with an email address, and it gets a status.",
+);
 
 /// The name and the sentence of a status that this version of the widget cannot read.
-pub(crate) const UNREADABLE: (&str, &str) =
-    ("Status not readable", "The status is newer than this page. Reload the page to see it.");
+pub(crate) const UNREADABLE: (&str, &str) = (
+    "Status not readable",
+    "The status is newer than this page. Reload the page to see it.",
+);
 
 /// The name and the sentence of a status that is on its way.
-pub(crate) const LOADING: (&str, &str) = ("Status is loading", "The status of this lead is on its way.");
+pub(crate) const LOADING: (&str, &str) = (
+    "Status is loading",
+    "The status of this lead is on its way.",
+);
 
 /// The name and the sentence of a failure to read the status.
 pub(crate) fn fault(fault: Fault) -> (&'static str, &'static str) {
     let name = "Status not available";
     let sentence = match fault {
-        Fault::Offline => "The status could not be read, because the server was not reached. It is tried again by itself.",
-        Fault::Unauthorised => "The status could not be read, because your session has ended. Reload the page.",
+        Fault::Offline => {
+            "The status could not be read, because the server was not reached. It is tried again by itself."
+        }
+        Fault::Unauthorised => {
+            "The status could not be read, because your session has ended. Reload the page."
+        }
         Fault::Forbidden => "You may not see the status of this lead.",
-        Fault::Busy => "The status could not be read, because of too many requests. It is tried again by itself.",
+        Fault::Busy => {
+            "The status could not be read, because of too many requests. It is tried again by itself."
+        }
         Fault::InvalidLead => "The page names no lead here, or one that cannot exist.",
         Fault::NotFound | Fault::Refused | Fault::Unavailable => {
             "The status could not be read just now. It is tried again by itself."
@@ -198,13 +224,17 @@ pub(crate) fn fault(fault: Fault) -> (&'static str, &'static str) {
 
 /// How a press of Check again ended: its name, and what it means. Nothing while it is under way.
 pub(crate) fn check_result(check: Check) -> Option<(&'static str, &'static str)> {
-    let failed = "The request could not be processed. Contact the support team for more assistance.";
+    let failed =
+        "The request could not be processed. Contact the support team for more assistance.";
     match check {
         Check::Sending => None,
         Check::Done(Outcome::Sent) => Some((SENT, "The request was processed.")),
         Check::Done(Outcome::Fail) => Some((FAIL, failed)),
         Check::Failed(trouble) => Some(match trouble.fault {
-            Fault::Busy => (FAIL, "The request could not be processed, because this was checked too often."),
+            Fault::Busy => (
+                FAIL,
+                "The request could not be processed, because this was checked too often.",
+            ),
             Fault::Offline
             | Fault::Unauthorised
             | Fault::Forbidden
@@ -227,13 +257,19 @@ mod tests {
         let sentences: BTreeSet<_> = Reason::all().map(reason_meaning).collect();
         assert_eq!(sentences.len(), Reason::all().count());
         for sentence in sentences {
-            assert!(sentence.ends_with('.') && !sentence.contains("  "), "{sentence}");
+            assert!(
+                sentence.ends_with('.') && !sentence.contains("  "),
+                "{sentence}"
+            );
         }
     }
 
     #[test]
     fn a_complaint_says_that_it_cannot_be_cleared_and_why() {
-        let sentence = no_check_again(Reason::SpamComplaint(Attribution::Certain), Resolution::Never);
+        let sentence = no_check_again(
+            Reason::SpamComplaint(Attribution::Certain),
+            Resolution::Never,
+        );
         assert!(sentence.starts_with("Spam complaints can’t be cleared, because"));
     }
 
@@ -242,7 +278,8 @@ mod tests {
         let (name, sentence) = check_result(Check::Done(Outcome::Sent)).unwrap();
         assert_eq!((name, sentence), ("Sent", "The request was processed."));
         let (name, sentence) = check_result(Check::Done(Outcome::Fail)).unwrap();
-        let fail = "The request could not be processed. Contact the support team for more assistance.";
+        let fail =
+            "The request could not be processed. Contact the support team for more assistance.";
         assert_eq!((name, sentence), ("Fail", fail));
         assert_eq!(check_result(Check::Sending), None);
     }

@@ -11,7 +11,10 @@ use wasm_bindgen::prelude::*;
 
 /// The body that asks for `leads`.
 pub(super) fn statuses_request(leads: &[LeadId]) -> JsValue {
-    let ids: Array = leads.iter().map(|lead| JsValue::from_str(lead.as_str())).collect();
+    let ids: Array = leads
+        .iter()
+        .map(|lead| JsValue::from_str(lead.as_str()))
+        .collect();
     let body = Object::new();
     // Setting a property of an object that we made cannot fail.
     let _ = Reflect::set(&body, &"leads".into(), &ids);
@@ -21,7 +24,12 @@ pub(super) fn statuses_request(leads: &[LeadId]) -> JsValue {
 /// The statuses of an answer; one that cannot be read is left out.
 pub(super) fn statuses_reply(reply: &JsValue) -> Option<Vec<LeadStatus>> {
     let statuses: Array = member(reply, "statuses")?.dyn_into().ok()?;
-    Some(statuses.iter().filter_map(|status| lead_status(&status)).collect())
+    Some(
+        statuses
+            .iter()
+            .filter_map(|status| lead_status(&status))
+            .collect(),
+    )
 }
 
 /// The outcome of a recheck, and the status afterwards.
@@ -70,7 +78,10 @@ fn time(value: &JsValue, name: &str) -> Option<f64> {
 }
 
 fn timestamp(value: &JsValue, name: &str) -> Option<Timestamp> {
-    #[expect(clippy::cast_possible_truncation, reason = "a date's milliseconds are whole and fit")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a date's milliseconds are whole and fit"
+    )]
     let milliseconds = time(value, name)? as i64;
     Timestamp::from_millisecond(milliseconds).ok()
 }

@@ -84,7 +84,8 @@ impl Intent {
         match gesture {
             Gesture::Enter(slot) => {
                 self.pointed = Some(slot);
-                let warm = self.open.is_some() || self.closed_at.is_some_and(|at| now - at < WARM_MS);
+                let warm =
+                    self.open.is_some() || self.closed_at.is_some_and(|at| now - at < WARM_MS);
                 if self.open == Some(slot) {
                     self.pending = None;
                 } else if self.pinned {
@@ -113,7 +114,9 @@ impl Intent {
                     self.let_go(slot, &mut effects);
                 }
             }
-            Gesture::Press(slot) if self.open == Some(slot) && self.pinned => self.close(true, now, &mut effects),
+            Gesture::Press(slot) if self.open == Some(slot) && self.pinned => {
+                self.close(true, now, &mut effects);
+            }
             Gesture::Press(slot) | Gesture::Show(slot) => {
                 self.show(slot, now, &mut effects);
                 if !std::mem::replace(&mut self.pinned, true) {
@@ -198,7 +201,10 @@ mod tests {
         }
     }
 
-    const CLOSE_A: Effect = Effect::Close { slot: A, refocus: false };
+    const CLOSE_A: Effect = Effect::Close {
+        slot: A,
+        refocus: false,
+    };
 
     #[test]
     fn the_pointer_previews_after_a_rest_and_neighbours_open_at_once() {
@@ -236,7 +242,14 @@ mod tests {
             (0.0, Gesture::Show(A), &[Effect::Open(A), Effect::Pin(A)]),
             (10.0, Gesture::PressOutside, &[CLOSE_A]),
             (1_009.0, Gesture::Enter(B), &[Effect::Open(B)]),
-            (1_010.0, Gesture::Escape, &[Effect::Close { slot: B, refocus: true }]),
+            (
+                1_010.0,
+                Gesture::Escape,
+                &[Effect::Close {
+                    slot: B,
+                    refocus: true,
+                }],
+            ),
             (2_010.0, Gesture::Enter(A), &[Effect::Wait(OPEN_MS)]),
         ]);
     }
@@ -248,7 +261,14 @@ mod tests {
             (10.0, Gesture::Press(A), &[Effect::Pin(A)]),
             (20.0, Gesture::Enter(B), &[]),
             (30.0, Gesture::Leave(B), &[]),
-            (40.0, Gesture::Press(A), &[Effect::Close { slot: A, refocus: true }]),
+            (
+                40.0,
+                Gesture::Press(A),
+                &[Effect::Close {
+                    slot: A,
+                    refocus: true,
+                }],
+            ),
         ]);
     }
 
@@ -278,7 +298,14 @@ mod tests {
         check(&[
             (0.0, Gesture::Enter(A), &[Effect::Wait(OPEN_MS)]),
             (300.0, Gesture::Elapsed, &[Effect::Open(A)]),
-            (400.0, Gesture::Escape, &[Effect::Close { slot: A, refocus: true }]),
+            (
+                400.0,
+                Gesture::Escape,
+                &[Effect::Close {
+                    slot: A,
+                    refocus: true,
+                }],
+            ),
             (700.0, Gesture::Elapsed, &[]),
         ]);
     }

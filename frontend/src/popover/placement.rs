@@ -48,17 +48,35 @@ pub(crate) fn is_visible(bubble: Area, window: Size) -> bool {
 
 /// The place of a popover of the size `popover` at `bubble`.
 pub(crate) fn place(bubble: Area, popover: Size, window: Size, right_to_left: bool) -> Place {
-    let aligned = if right_to_left { bubble.left + bubble.width - popover.width } else { bubble.left };
-    let left = aligned.min(window.width - MARGIN - popover.width).max(MARGIN);
+    let aligned = if right_to_left {
+        bubble.left + bubble.width - popover.width
+    } else {
+        bubble.left
+    };
+    let left = aligned
+        .min(window.width - MARGIN - popover.width)
+        .max(MARGIN);
     let below = window.height - MARGIN - (bubble.top + bubble.height + GAP);
     let above = bubble.top - GAP - MARGIN;
     if below.max(above) < LEAST_ROOM {
-        return Place { left, edge: Edge::Top(MARGIN), room: window.height - 2.0 * MARGIN };
+        return Place {
+            left,
+            edge: Edge::Top(MARGIN),
+            room: window.height - 2.0 * MARGIN,
+        };
     }
     if popover.height <= below || below >= above {
-        Place { left, edge: Edge::Top(bubble.top + bubble.height + GAP), room: below }
+        Place {
+            left,
+            edge: Edge::Top(bubble.top + bubble.height + GAP),
+            room: below,
+        }
     } else {
-        Place { left, edge: Edge::Bottom(window.height - bubble.top + GAP), room: above }
+        Place {
+            left,
+            edge: Edge::Bottom(window.height - bubble.top + GAP),
+            room: above,
+        }
     }
 }
 
@@ -66,38 +84,80 @@ pub(crate) fn place(bubble: Area, popover: Size, window: Size, right_to_left: bo
 mod tests {
     use super::*;
 
-    const WINDOW: Size = Size { width: 1_000.0, height: 800.0 };
-    const POPOVER: Size = Size { width: 300.0, height: 200.0 };
+    const WINDOW: Size = Size {
+        width: 1_000.0,
+        height: 800.0,
+    };
+    const POPOVER: Size = Size {
+        width: 300.0,
+        height: 200.0,
+    };
 
     fn bubble(left: f64, top: f64) -> Area {
-        Area { left, top, width: 24.0, height: 24.0 }
+        Area {
+            left,
+            top,
+            width: 24.0,
+            height: 24.0,
+        }
     }
 
     #[test]
     fn it_opens_below_along_the_start_edge() {
-        let below = Place { left: 100.0, edge: Edge::Top(128.0), room: 664.0 };
+        let below = Place {
+            left: 100.0,
+            edge: Edge::Top(128.0),
+            room: 664.0,
+        };
         assert_eq!(place(bubble(100.0, 100.0), POPOVER, WINDOW, false), below);
-        assert_eq!(place(bubble(500.0, 100.0), POPOVER, WINDOW, true), Place { left: 224.0, ..below });
+        assert_eq!(
+            place(bubble(500.0, 100.0), POPOVER, WINDOW, true),
+            Place {
+                left: 224.0,
+                ..below
+            }
+        );
     }
 
     #[test]
     fn it_flips_above_where_there_is_more_room() {
-        let above = Place { left: 100.0, edge: Edge::Bottom(104.0), room: 688.0 };
+        let above = Place {
+            left: 100.0,
+            edge: Edge::Bottom(104.0),
+            room: 688.0,
+        };
         assert_eq!(place(bubble(100.0, 700.0), POPOVER, WINDOW, false), above);
     }
 
     #[test]
     fn it_shifts_inside_the_window() {
-        assert_eq!(place(bubble(980.0, 0.0), POPOVER, WINDOW, false).left, 692.0);
+        assert_eq!(
+            place(bubble(980.0, 0.0), POPOVER, WINDOW, false).left,
+            692.0
+        );
         assert_eq!(place(bubble(4.0, 0.0), POPOVER, WINDOW, true).left, 8.0);
-        let narrow = Size { width: 280.0, height: 800.0 };
-        assert_eq!(place(bubble(100.0, 0.0), POPOVER, narrow, false).left, 8.0, "the start stays readable");
+        let narrow = Size {
+            width: 280.0,
+            height: 800.0,
+        };
+        assert_eq!(
+            place(bubble(100.0, 0.0), POPOVER, narrow, false).left,
+            8.0,
+            "the start stays readable"
+        );
     }
 
     #[test]
     fn it_covers_the_bubble_rather_than_being_squeezed() {
-        let low = Size { width: 320.0, height: 200.0 };
-        let over = Place { left: 8.0, edge: Edge::Top(8.0), room: 184.0 };
+        let low = Size {
+            width: 320.0,
+            height: 200.0,
+        };
+        let over = Place {
+            left: 8.0,
+            edge: Edge::Top(8.0),
+            room: 184.0,
+        };
         assert_eq!(place(bubble(0.0, 90.0), POPOVER, low, false), over);
     }
 
