@@ -103,6 +103,8 @@ fn every_rejection_says_what_is_wrong_and_where() {
         ("ann@", AddressError::EmptyDomain),
         ("an n@example.com", odd(' ', 3)),
         ("ann@exam ple.com", odd(' ', 9)),
+        ("ann@exam\u{a0}ple.com", odd('\u{a0}', 9)),
+        ("ann@exam\u{85}ple.com", odd('\u{85}', 9)),
         ("ann\u{200b}@example.com", odd('\u{200b}', 4)),
         ("ann\u{ff20}example.com", AddressError::MissingAt),
         ("ann,lee@example.com", odd(',', 4)),
