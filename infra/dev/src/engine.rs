@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::oneshot;
 
 /// How long DynamoDB Local may take to answer; on a busy machine its JVM needs several seconds.
-const JAVA_START_TIMEOUT: Duration = Duration::from_secs(60);
+const JAVA_START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running engine; it ends when this is dropped.
 #[derive(Debug)]
@@ -218,4 +218,62 @@ fn answers(address: SocketAddr) -> bool {
         Ok(start == *b"HTTP")
     };
     ask().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+    use leadlight_functions::table::Table;
+
+    use super::*;
+    use crate::{aws, progress::Progress, tools};
+
+    fn client(engine: &Engine) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(aws::REGION))
+            .credentials_provider(aws::credentials())
+            .endpoint_url(engine.endpoint())
+            .http_client(aws_smithy_http_client::Builder::new().build_http());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    async fn tables(engine: &Engine) -> Vec<String> {
+        client(engine)
+            .list_tables()
+            .send()
+            .await
+            .unwrap()
+            .table_names
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_database_file_outlives_its_engine() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("table.sqlite");
+        let engine = Engine::file(&file).unwrap();
+        Table::new(client(&engine), "leads".to_owned())
+            .create()
+            .await
+            .unwrap();
+        drop(engine);
+        assert_eq!(tables(&Engine::file(&file).unwrap()).await, ["leads"]);
+        assert!(tables(&Engine::memory().unwrap()).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn dynamodb_local_takes_the_table_and_ends_with_its_value() {
+        let folder = tools::dynamodb_local(&Progress::silent()).unwrap();
+        let engine = Engine::dynamodb_local(&folder).unwrap();
+        Table::new(client(&engine), "leads".to_owned())
+            .create()
+            .await
+            .unwrap();
+        assert_eq!(tables(&engine).await, ["leads"]);
+        let address = engine.endpoint().replace("http://", "").parse().unwrap();
+        assert!(answers(address));
+        drop(engine);
+        assert!(!answers(address));
+    }
 }

@@ -51,6 +51,10 @@ enum Task {
 }
 
 #[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 struct Up {
     /// Return once it serves, and leave it running.
     #[arg(long)]
@@ -169,7 +173,7 @@ fn detach(up: &Up, state: &Path) -> anyhow::Result<()> {
             if block_on(find_running())?.is_some_and(|(running, _)| running.pid == child.id()) {
                 return Ok(());
             }
-            if started.elapsed() > Duration::from_secs(120) {
+            if started.elapsed() > Duration::from_mins(2) {
                 bail!("it does not answer; see {}", log.display());
             }
             std::thread::sleep(Duration::from_millis(100));

@@ -486,7 +486,9 @@ mod tests {
             ..QueueSettings::default()
         });
         let bodies: Vec<String> = (0..20).map(|n| n.to_string()).collect();
-        bodies.iter().for_each(|body| queue.send(body).unwrap());
+        for body in &bodies {
+            queue.send(body).unwrap();
+        }
         let seen = Arc::default();
         let _polling = queue.poll(&consumer("", &seen));
         queue.drained().await.unwrap();

@@ -333,3 +333,89 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Polls once, as a function's runtime does, and posts `answer` to `verb`.
+    async fn answer_once(
+        api: &RuntimeApi,
+        verb: &str,
+        answer: Value,
+    ) -> (Value, reqwest::StatusCode) {
+        let root = format!("http://{}/2018-06-01/runtime", api.address);
+        let client = reqwest::Client::new();
+        let next = client
+            .get(format!("{root}/invocation/next"))
+            .send()
+            .await
+            .unwrap();
+        let id = next.headers()["lambda-runtime-aws-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let deadline: i64 = next.headers()["lambda-runtime-deadline-ms"]
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(deadline > Timestamp::now().as_millisecond());
+        let event = next.json().await.unwrap();
+        let posted = client
+            .post(format!("{root}/invocation/{id}/{verb}"))
+            .json(&answer)
+            .send()
+            .await
+            .unwrap();
+        (event, posted.status())
+    }
+
+    #[tokio::test]
+    async fn an_event_reaches_the_function_and_its_answer_comes_back() {
+        let api = RuntimeApi::start().await.unwrap();
+        let invoked = api.invoke(json!({ "n": 1 }), Duration::from_secs(5));
+        let (answer, (event, status)) = tokio::join!(
+            invoked,
+            answer_once(&api, "response", json!({ "ok": true }))
+        );
+        assert_eq!((event, status.as_u16()), (json!({ "n": 1 }), 202));
+        assert_eq!(answer, Ok(json!({ "ok": true })));
+    }
+
+    #[tokio::test]
+    async fn a_reported_error_a_failed_init_and_a_timeout_are_told_apart() {
+        let api = RuntimeApi::start().await.unwrap();
+        let report = json!({ "errorType": "Broken", "errorMessage": "it broke" });
+        let invoked = api.invoke(json!({}), Duration::from_secs(5));
+        let (answer, _) = tokio::join!(invoked, answer_once(&api, "error", report.clone()));
+        assert_eq!(
+            answer.unwrap_err(),
+            FunctionError::new("Broken", "it broke")
+        );
+
+        let timed_out = api
+            .invoke(json!({}), Duration::from_millis(20))
+            .await
+            .unwrap_err();
+        assert_eq!(timed_out.kind, "Sandbox.Timedout");
+
+        let init_error = format!("http://{}/2018-06-01/runtime/init/error", api.address);
+        reqwest::Client::new()
+            .post(init_error)
+            .json(&report)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(api.initialised().await.unwrap_err().kind, "Broken");
+        assert_eq!(
+            api.invoke(json!({}), Duration::from_secs(5))
+                .await
+                .unwrap_err()
+                .kind,
+            "Broken"
+        );
+    }
+}

@@ -307,6 +307,7 @@ struct SendEmail {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
+#[expect(clippy::struct_field_names, reason = "SES's names")]
 struct Destination {
     to_addresses: Vec<String>,
     cc_addresses: Vec<String>,
@@ -682,7 +683,7 @@ impl Account {
         }
         Ok(Sent {
             message_id: provider_id(now),
-            sent_at: now,
+            accepted_at: now,
             from,
             to: bare(to)?,
             cc: bare(cc)?,
@@ -709,7 +710,7 @@ impl Account {
         // Each step of a message's life is a little later than the one before, whatever the delay.
         let step = delay.saturating_add(SignedDuration::from_millis(1));
         let later = |at: Timestamp| at.checked_add(step).unwrap_or(at);
-        let (first, second) = (later(sent.sent_at), later(later(sent.sent_at)));
+        let (first, second) = (later(sent.accepted_at), later(later(sent.accepted_at)));
         let all = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<String> {
             outcomes
                 .iter()
@@ -724,7 +725,7 @@ impl Account {
             return (vec![Event::reject(first)], Vec::new());
         }
 
-        let mut events = vec![Event::send(sent.sent_at)];
+        let mut events = vec![Event::send(sent.accepted_at)];
         let mut suppressed = Vec::new();
         let delayed = all(&|outcome| outcome == Outcome::Delay);
         if !delayed.is_empty() {
@@ -732,7 +733,7 @@ impl Account {
         }
         let delivered = all(&Outcome::is_delivered);
         if !delivered.is_empty() {
-            events.push(Event::delivery(&delivered, first, sent.sent_at));
+            events.push(Event::delivery(&delivered, first, sent.accepted_at));
         }
         let mut different: Vec<Outcome> = outcomes.iter().map(|(_, outcome)| *outcome).collect();
         different.sort_unstable();
@@ -925,8 +926,7 @@ mod tests {
             let polling = self.queue.poll(&consumer);
             self.queue.drained().await.unwrap();
             drop(polling);
-            let published = seen.lock().unwrap().clone();
-            published
+            seen.lock().unwrap().clone()
         }
 
         async fn kinds(&self) -> Vec<String> {

@@ -23,7 +23,7 @@ pub(super) enum Schema {
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) message_id: String,
-    pub(super) sent_at: Timestamp,
+    pub(super) accepted_at: Timestamp,
     pub(super) from: String,
     pub(super) to: Vec<String>,
     pub(super) cc: Vec<String>,
@@ -65,7 +65,7 @@ impl Sent {
         headers.insert(2, json!({ "name": "Subject", "value": self.subject }));
         headers.push(json!({ "name": "MIME-Version", "value": "1.0" }));
         let mut mail = json!({
-            "timestamp": iso(self.sent_at),
+            "timestamp": iso(self.accepted_at),
             "source": self.from,
             "sourceArn": format!("arn:aws:ses:{}:{}:identity/{domain}", self.region, self.account),
             "sendingAccountId": self.account,
