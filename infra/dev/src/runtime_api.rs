@@ -265,8 +265,13 @@ fn exited(status: std::io::Result<std::process::ExitStatus>) -> FunctionError {
 
 async fn next(State(shared): State<Arc<Shared>>) -> Response {
     shared.polls.send_modify(|polls| *polls += 1);
-    let Some(invocation) = shared.waiting.lock().await.recv().await else {
-        return StatusCode::GONE.into_response();
+    let invocation = loop {
+        match shared.waiting.lock().await.recv().await {
+            // Its caller has given up before the function was ready for it.
+            Some(invocation) if invocation.answer.is_closed() => {}
+            Some(invocation) => break invocation,
+            None => return StatusCode::GONE.into_response(),
+        }
     };
     let id = uuid::Uuid::new_v4().to_string();
     let timeout_ms = i64::try_from(invocation.timeout.as_millis()).unwrap_or(i64::MAX);
@@ -402,6 +407,12 @@ mod tests {
             .unwrap_err();
         assert_eq!(timed_out.kind, "Sandbox.Timedout");
 
+        // What nobody waits for any more is not handed out.
+        let invoked = api.invoke(json!({ "n": 2 }), Duration::from_secs(5));
+        let (_, (event, _)) = tokio::join!(invoked, answer_once(&api, "response", json!({})));
+        assert_eq!(event, json!({ "n": 2 }));
+
+        let api = RuntimeApi::start().await.unwrap();
         let init_error = format!("http://{}/2018-06-01/runtime/init/error", api.address);
         reqwest::Client::new()
             .post(init_error)
