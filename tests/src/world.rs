@@ -5,7 +5,6 @@
 
 use std::sync::{Arc, LazyLock, atomic};
 
-use anyhow::Context;
 use aws_sdk_dynamodb::config::Credentials;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -58,11 +57,9 @@ pub(crate) use on_both_engines;
 
 /// DynamoDB Local takes seconds to start: one for all tests of the process, a table for each.
 static DYNAMODB_LOCAL: LazyLock<Engine> = LazyLock::new(|| {
-    let folder = leadlight_dev::tools::fetched_dynamodb_local();
-    let engine = folder
-        .context("DynamoDB Local is not there")
-        .and_then(|folder| Engine::dynamodb_local(&folder));
-    engine.expect("`cargo dev test` installs Java and DynamoDB Local")
+    let folder = leadlight_dev::tools::dynamodb_local(&leadlight_dev::progress::Progress::silent());
+    let engine = folder.and_then(|folder| Engine::dynamodb_local(&folder));
+    engine.expect("DynamoDB Local can be fetched and started")
 });
 static TABLES: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
 
@@ -101,7 +98,9 @@ impl World {
     }
 
     pub(crate) async fn dynamodb_local() -> Self {
-        let endpoint = tokio::task::spawn_blocking(|| DYNAMODB_LOCAL.endpoint()).await.unwrap();
+        let endpoint = tokio::task::spawn_blocking(|| DYNAMODB_LOCAL.endpoint())
+            .await
+            .unwrap();
         Self::new(endpoint, None).await
     }
 
@@ -142,14 +141,24 @@ impl World {
         world.save_account(&world.acme, Policy::default()).await;
         world.save_account(&world.globex, Policy::default()).await;
         for identity in ["mail.acme.example", "acme-news", "acme-tenant"] {
-            let _new = world.table().save_identity(identity, &world.acme.account).await.unwrap();
+            let _new = world
+                .table()
+                .save_identity(identity, &world.acme.account)
+                .await
+                .unwrap();
         }
         world
     }
 
     async fn save_account(&self, issuer: &Issuer, policy: Policy) {
-        let account = Account { policy, keys: issuer.public_keys() };
-        self.table().save_account(&issuer.account, &account).await.unwrap();
+        let account = Account {
+            policy,
+            keys: issuer.public_keys(),
+        };
+        self.table()
+            .save_account(&issuer.account, &account)
+            .await
+            .unwrap();
     }
 
     /// Gives `acme` another policy. Only before the first request: accounts are remembered for a minute.
@@ -186,7 +195,11 @@ impl World {
         body: Value,
         now: Timestamp,
     ) -> Reply {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let authorization = format!("Bearer {}", self.token(now));
         let request = request(method, path, Some(&authorization), body.into());
         answer(&self.app, request, now).await
@@ -208,7 +221,13 @@ impl World {
     }
 
     pub(crate) async fn press_at(&self, lead: &str, now: Timestamp) -> Reply {
-        self.call_at("POST", &format!("/v1/leads/{lead}/rechecks"), json!(null), now).await
+        self.call_at(
+            "POST",
+            &format!("/v1/leads/{lead}/rechecks"),
+            json!(null),
+            now,
+        )
+        .await
     }
 
     /// Presses Check again and expects an answer with an outcome.
@@ -223,7 +242,9 @@ impl World {
     }
 
     pub(crate) async fn statuses(&self, leads: &[&str]) -> Vec<LeadStatus> {
-        let reply = self.call("POST", "/v1/statuses", json!({ "leads": leads })).await;
+        let reply = self
+            .call("POST", "/v1/statuses", json!({ "leads": leads }))
+            .await;
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.read::<StatusesReply>().statuses
     }
@@ -238,7 +259,11 @@ impl World {
 
     /// What the log of a lead is about, newest first.
     pub(crate) async fn events(&self, lead: &str) -> Vec<LogEvent> {
-        self.log(lead).await.into_iter().map(|entry| entry.event).collect()
+        self.log(lead)
+            .await
+            .into_iter()
+            .map(|entry| entry.event)
+            .collect()
     }
 
     /// Hands an event to the feedback function.
@@ -249,7 +274,11 @@ impl World {
     /// Delivers notifications as one batch, by SNS and SQS, and expects that all are taken.
     pub(crate) async fn deliver(&self, notifications: &[Value]) {
         let failed = self.deliver_some(notifications).await;
-        assert_eq!(failed, Vec::<usize>::new(), "every notification should be taken");
+        assert_eq!(
+            failed,
+            Vec::<usize>::new(),
+            "every notification should be taken"
+        );
     }
 
     /// Delivers notifications as one batch; returns which are to come again.
@@ -260,8 +289,8 @@ impl World {
 
     /// What the table holds of a lead of `acme`.
     pub(crate) async fn stored_lead(&self, lead: &str) -> Option<Lead> {
-        let lead = LeadId::parse(lead).unwrap();
-        self.stored(&Key::<Lead>::lead(&self.acme.account, &lead)).await
+        self.stored(&Key::<Lead>::lead(&self.acme.account, &lead_id(lead)))
+            .await
     }
 
     /// What the table holds of an address of `acme`.
@@ -279,17 +308,25 @@ impl World {
 impl Reply {
     #[track_caller]
     pub(crate) fn read<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_value(self.body.clone()).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_value(self.body.clone())
+            .unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The problem document, after a look at what every one of them must be.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Problem {
         assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(self.headers[CONTENT_TYPE], "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.headers[CONTENT_TYPE], "application/problem+json",
+            "{self:?}"
+        );
         assert_eq!(self.headers["cache-control"], "no-store", "{self:?}");
         let problem: Problem = self.read();
-        assert_eq!(problem.kind, format!("https://leadlight.dev/problems/{code}"), "{self:?}");
+        assert_eq!(
+            problem.kind,
+            format!("https://leadlight.dev/problems/{code}"),
+            "{self:?}"
+        );
         assert_eq!(problem.status, status, "{self:?}");
         problem
     }
@@ -300,13 +337,21 @@ impl Reply {
 pub(crate) fn failures(answer: &Value) -> Vec<usize> {
     let failures = answer["batchItemFailures"].as_array().unwrap();
     let place = |failure: &Value| failure["itemIdentifier"].as_str()?.parse().ok();
-    let mut failed: Vec<usize> = failures.iter().map(|failure| place(failure).unwrap()).collect();
+    let mut failed: Vec<usize> = failures
+        .iter()
+        .map(|failure| place(failure).unwrap())
+        .collect();
     failed.sort_unstable();
     failed
 }
 
 /// A request; a body is said to be JSON.
-pub(crate) fn request(method: &str, path: &str, authorization: Option<&str>, body: Body) -> Request {
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    authorization: Option<&str>,
+    body: Body,
+) -> Request {
     let mut request = lambda_http::http::Request::builder()
         .method(method)
         .uri(format!("https://api.acme.example{path}"))
@@ -347,6 +392,10 @@ pub(crate) fn account(id: &str) -> AccountId {
     AccountId::parse(id).unwrap()
 }
 
+pub(crate) fn lead_id(id: &str) -> LeadId {
+    LeadId::parse(id).unwrap()
+}
+
 /// `minutes` before now.
 pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
     Timestamp::now() - SignedDuration::from_mins(minutes)
@@ -379,12 +428,17 @@ pub(crate) fn stable(mut document: Value) -> Value {
 fn stabilise(value: &mut Value) {
     match value {
         Value::String(text) => {
-            let is_now = |at: Timestamp| at.duration_since(Timestamp::now()).abs() < SignedDuration::from_mins(5);
+            let is_now = |at: Timestamp| {
+                at.duration_since(Timestamp::now()).abs() < SignedDuration::from_mins(5)
+            };
             if text.parse().is_ok_and(is_now) {
                 *text = "[now]".to_owned();
             }
             for kind in ["verification:", "release:"] {
-                if let Some((_, key)) = text.strip_prefix(kind).and_then(|rest| rest.rsplit_once(':')) {
+                if let Some((_, key)) = text
+                    .strip_prefix(kind)
+                    .and_then(|rest| rest.rsplit_once(':'))
+                {
                     *text = format!("{kind}[id]:{key}");
                 }
             }

