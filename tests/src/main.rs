@@ -17,3 +17,4 @@ mod tokens;
 mod world;
 
 mod access;
+mod lambda;
