@@ -856,6 +856,8 @@ fn provider_id(now: Timestamp) -> String {
 mod tests {
     use aws_sdk_sesv2::error::ProvideErrorMetadata as _;
     use aws_sdk_sesv2::types::{self, SuppressionListReason};
+    use leadlight::evidence::{Attribution, BounceCause, Fact, Note, SuppressionList};
+    use leadlight::feedback::{self, Published};
 
     use super::*;
     use crate::ledger::Ledger;
@@ -1110,6 +1112,164 @@ mod tests {
         assert_eq!(
             published["mail"]["tags"]["ses:configuration-set"],
             json!(["demo"])
+        );
+    }
+
+    /// What Leadlight reads from what is published about a message with this outcome, less the delivery.
+    async fn read_back(outcome: Outcome, identity_only: bool) -> Vec<Fact> {
+        let scene = scene(SesSettings::default()).await;
+        let address = "Ann.Lee@acme.example";
+        match outcome {
+            Outcome::WithheldBounce => scene.ses.suppress(address, "BOUNCE").unwrap(),
+            Outcome::WithheldComplaint => scene.ses.suppress(address, "COMPLAINT").unwrap(),
+            outcome => scene.ses.script(address, outcome).unwrap(),
+        }
+        let message = scene.message(&[address]);
+        let message =
+            message.set_configuration_set_name((!identity_only).then(|| "demo".to_owned()));
+        message.send().await.unwrap();
+        let mut facts = Vec::new();
+        for event in scene.published().await {
+            let read = feedback::parse(&event.to_string(), Timestamp::now()).unwrap();
+            let Published::Notification(notification) = read else {
+                panic!("{event} is no probe")
+            };
+            assert_eq!(notification.unreadable_recipients, 0);
+            assert_eq!(
+                notification.tags.contains_key("leadlight-lead"),
+                !identity_only
+            );
+            assert!(
+                notification
+                    .identities
+                    .contains(&"harbour.example".to_owned())
+            );
+            for feedback in notification.feedback {
+                assert_eq!(
+                    (feedback.spelling.as_str(), feedback.clamped),
+                    (address, false)
+                );
+                facts.push(feedback.fact);
+            }
+        }
+        facts.retain(|fact| !matches!(fact, Fact::Delivery { .. }));
+        facts
+    }
+
+    #[tokio::test]
+    async fn leadlight_reads_each_outcome_as_what_it_is() {
+        for identity_only in [false, true] {
+            let facts = async |outcome| read_back(outcome, identity_only).await;
+            macro_rules! reads {
+                ($outcome:ident, $fact:pat) => {
+                    let facts = facts(Outcome::$outcome).await;
+                    assert!(
+                        matches!(facts[..], [$fact]),
+                        "{} is read as {facts:?}",
+                        stringify!($outcome)
+                    );
+                };
+            }
+            assert_eq!(facts(Outcome::Deliver).await, []);
+            assert_eq!(facts(Outcome::Reject).await, []);
+            reads!(
+                HardBounce,
+                Fact::HardBounce {
+                    cause: BounceCause::MailboxMissing,
+                    ..
+                }
+            );
+            reads!(
+                HardBounceGeneral,
+                Fact::HardBounce {
+                    cause: BounceCause::Unspecified,
+                    ..
+                }
+            );
+            reads!(
+                InvalidDomain,
+                Fact::HardBounce {
+                    cause: BounceCause::InvalidDomain,
+                    ..
+                }
+            );
+            reads!(SoftBounce, Fact::SoftBounce { .. });
+            reads!(MailboxFull, Fact::SoftBounce { .. });
+            reads!(Undetermined, Fact::SoftBounce { .. });
+            reads!(
+                PolicyBounce,
+                Fact::Note {
+                    note: Note::SenderFault,
+                    ..
+                }
+            );
+            reads!(
+                MessageTooLarge,
+                Fact::Note {
+                    note: Note::MessageFault,
+                    ..
+                }
+            );
+            reads!(
+                ContentRejected,
+                Fact::Note {
+                    note: Note::MessageFault,
+                    ..
+                }
+            );
+            reads!(
+                AutoReply,
+                Fact::Note {
+                    note: Note::AutoReply,
+                    ..
+                }
+            );
+            reads!(
+                NotSpam,
+                Fact::Note {
+                    note: Note::NotSpam,
+                    ..
+                }
+            );
+            reads!(
+                Complaint,
+                Fact::Complaint {
+                    attribution: Attribution::Certain,
+                    ..
+                }
+            );
+            reads!(
+                Suppressed,
+                Fact::Withheld {
+                    list: SuppressionList::Global,
+                    ..
+                }
+            );
+            reads!(
+                WithheldBounce,
+                Fact::Withheld {
+                    list: SuppressionList::Account,
+                    ..
+                }
+            );
+            reads!(
+                WithheldComplaint,
+                Fact::Withheld {
+                    list: SuppressionList::Account,
+                    ..
+                }
+            );
+        }
+        let delayed = read_back(Outcome::Delay, false).await;
+        assert!(
+            matches!(
+                delayed[..],
+                [Fact::Note {
+                    note: Note::Delayed,
+                    ..
+                }]
+            ),
+            "{delayed:?}"
         );
     }
 

@@ -59,10 +59,19 @@ impl WasmToolchain {
 }
 
 /// Cargo, in the root of the repository.
+///
+/// It does not learn as which package this program runs: build scripts watch that (ring's does), and would have everything that
+/// links them built again whenever a build by hand follows one by this program.
 #[must_use]
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace::root());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
     cargo
 }
 
