@@ -13,6 +13,8 @@ pub mod feedback;
 pub mod leads;
 pub mod problem;
 pub mod rechecks;
+#[cfg(test)]
+mod rig;
 pub mod statuses;
 pub mod suppression_list;
 pub mod table;
