@@ -48,9 +48,10 @@ pub struct RuntimeApi {
 /// A function's process, fed by a [`RuntimeApi`]. The process ends when this is dropped.
 #[derive(Debug)]
 pub struct Function {
+    // Dropped first: without its API it would complain before it ends.
+    process: tokio::sync::Mutex<tokio::process::Child>,
     api: RuntimeApi,
     name: String,
-    process: tokio::sync::Mutex<tokio::process::Child>,
 }
 
 #[derive(Debug)]
