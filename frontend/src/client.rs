@@ -87,7 +87,7 @@ pub(crate) fn start(page: Rc<Page>, early: Option<Early>) {
                 ..
             }) => {
                 renew(generation);
-                post("v1/statuses", &reply::statuses_request(&leads)).await
+                post_once("v1/statuses", &reply::statuses_request(&leads)).await
             }
             first => first,
         };
@@ -213,27 +213,32 @@ fn settle(batch: &[LeadId], sent_at: f64, reply: Result<JsValue, Trouble>) {
 
 /// Posts with the token of the page, and once more with a new one where the server does not accept that.
 async fn post(path: &str, body: &JsValue) -> Result<JsValue, Trouble> {
+    match post_once(path, body).await {
+        Err(Trouble {
+            fault: Fault::Unauthorised,
+            ..
+        }) => post_once(path, body).await,
+        answer => answer,
+    }
+}
+
+/// Posts with the token of the page, and forgets that token where the server does not accept it.
+async fn post_once(path: &str, body: &JsValue) -> Result<JsValue, Trouble> {
     let page = CLIENT
         .with_borrow(|client| client.page.clone())
         .ok_or(Fault::Unavailable)?;
-    let mut refused = false;
-    loop {
-        let (generation, token) = token(&page)?;
-        let sent = match JsFuture::from(token).await {
-            Ok(token) => receive(page.post(path, body, &token).map_err(|_| Fault::Offline)?).await,
-            Err(_) => Err(Fault::Unauthorised.into()),
-        };
-        match sent {
-            Err(Trouble {
-                fault: Fault::Unauthorised,
-                ..
-            }) => renew(generation),
-            sent => return sent,
-        }
-        if std::mem::replace(&mut refused, true) {
-            return Err(Fault::Unauthorised.into());
-        }
+    let (generation, token) = token(&page)?;
+    let answer = match JsFuture::from(token).await {
+        Ok(token) => receive(page.post(path, body, &token).map_err(|_| Fault::Offline)?).await,
+        Err(_) => Err(Fault::Unauthorised.into()),
+    };
+    if answer
+        .as_ref()
+        .is_err_and(|trouble| trouble.fault == Fault::Unauthorised)
+    {
+        renew(generation);
     }
+    answer
 }
 
 fn token(page: &Page) -> Result<(u32, Promise), Trouble> {

@@ -74,24 +74,28 @@ pub(crate) fn act(gesture: Gesture) {
     }
 }
 
-/// A click that was heard on its way down: above the rows with the row's `slot`, or at the button of the open row.
+/// A click that was heard on its way down: above the rows, with the row's `slot`, or at the button of the open row.
 ///
 /// From above, a click in the open row may be one in the popover; so the open row's button is listened to by itself.
 pub(crate) fn hear_click(event: &Event, slot: Option<Slot>) {
-    let open = POPOVER.with_borrow(|popover| popover.intent.open());
-    match slot {
-        Some(slot) if open == Some(slot) => {}
-        Some(slot) => {
+    let (open, at_button) = POPOVER.with_borrow(|popover| {
+        let button = popover.row.as_ref().map(|row| &row.button);
+        let at = event.current_target();
+        let at_button = button.is_some_and(|button| at.is_some_and(|at| Object::is(&at, button)));
+        (popover.intent.open(), at_button)
+    });
+    match (slot, open) {
+        (Some(slot), open) if open != Some(slot) => {
             CLICK.set(Some(event.clone()));
             act(Gesture::Press(slot));
         }
         // The click that has just opened it arrives at its button next.
-        None if CLICK.with_borrow(|click| click.as_ref() == Some(event)) => {}
-        None => {
-            if let Some(slot) = open {
-                act(Gesture::Press(slot));
-            }
+        (None, Some(open))
+            if at_button && CLICK.with_borrow(|click| click.as_ref() != Some(event)) =>
+        {
+            act(Gesture::Press(open));
         }
+        (Some(_) | None, _) => {}
     }
 }
 
