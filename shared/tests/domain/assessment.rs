@@ -541,6 +541,27 @@ fn every_step_of_the_policy_has_its_reason() {
             "soft_bouncing",
         ),
         row(
+            "a delivery at the very same time ends nothing",
+            vec![soft(day(34)), late_delivery(day(34), day(35))],
+            "soft_bouncing",
+        ),
+        row(
+            "a message sent at the very same time is no newer one",
+            vec![
+                soft(day(34)),
+                piece(
+                    day(35),
+                    Fact::Delivery {
+                        message: Message {
+                            id: "another".to_owned(),
+                            sent_at: day(34),
+                        },
+                    },
+                ),
+            ],
+            "soft_bouncing",
+        ),
+        row(
             "a release ends the run",
             vec![
                 soft(day(30)),

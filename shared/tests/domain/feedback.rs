@@ -768,6 +768,11 @@ fn times_are_the_events_own_and_read_leniently() {
             "a clock that runs a little ahead",
         ),
         (
+            json!("2026-03-02T12:10:00Z"),
+            (utc("2026-03-02T12:10:00Z"), false),
+            "ten minutes are still believed",
+        ),
+        (
             json!("2026-03-02T12:10:01Z"),
             (received, true),
             "a clock that is plainly wrong: clamped and flagged",
@@ -906,4 +911,21 @@ fn a_message_is_never_sent_after_its_feedback() {
         hour(0),
         "auto-replies of the simulator are milliseconds early"
     );
+}
+
+#[test]
+fn a_clamped_time_is_flagged_in_the_evidence() {
+    let mut early = bounce(
+        "Permanent",
+        "NoEmail",
+        json!([{ "emailAddress": "ann@example.com" }]),
+    );
+    for (time, clamped) in [
+        ("2027-01-01T00:00:00Z", true),
+        ("2026-03-01T12:00:00Z", false),
+    ] {
+        early["bounce"]["timestamp"] = json!(time);
+        let feedback = read(&early).feedback.remove(0);
+        assert_eq!(feedback.piece(&key()).clamped, clamped, "{time}");
+    }
 }

@@ -290,3 +290,22 @@ fn weaker_evidence_never_pushes_out_stronger() {
         Condition::Clear
     );
 }
+
+#[test]
+fn a_record_keeps_eight_spellings_and_prints_its_ids() {
+    let spelled = |n: usize| AddressRecord {
+        spellings: [format!("{n:02}@example.com")].into(),
+        ..AddressRecord::new(address("ann@example.com"))
+    };
+    let merged = |count| {
+        (1..count)
+            .map(spelled)
+            .fold(spelled(0), AddressRecord::merge)
+            .spellings
+    };
+    assert_eq!(merged(8).len(), 8);
+    assert_eq!(merged(20).len(), 8);
+    let bounce = crate::hard(day(0), BounceCause::Unspecified);
+    assert_eq!(bounce.id.as_str(), "bounce:2026-03-01T12:00:00Z:6b");
+    assert_eq!((key().as_str(), key().to_string().as_str()), ("6b", "6b"));
+}
