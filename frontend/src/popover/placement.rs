@@ -131,20 +131,22 @@ mod tests {
 
     #[test]
     fn it_shifts_inside_the_window() {
-        assert_eq!(
-            place(bubble(980.0, 0.0), POPOVER, WINDOW, false).left,
-            692.0
-        );
-        assert_eq!(place(bubble(4.0, 0.0), POPOVER, WINDOW, true).left, 8.0);
         let narrow = Size {
             width: 280.0,
             height: 800.0,
         };
-        assert_eq!(
-            place(bubble(100.0, 0.0), POPOVER, narrow, false).left,
-            8.0,
-            "the start stays readable"
-        );
+        let shifted = [
+            place(bubble(980.0, 0.0), POPOVER, WINDOW, false),
+            place(bubble(4.0, 0.0), POPOVER, WINDOW, true),
+            // Wider than the window allows: the start stays readable.
+            place(bubble(100.0, 0.0), POPOVER, narrow, false),
+        ];
+        let place_at = |left| Place {
+            left,
+            edge: Edge::Top(28.0),
+            room: 764.0,
+        };
+        assert_eq!(shifted, [692.0, 8.0, 8.0].map(place_at));
     }
 
     #[test]
