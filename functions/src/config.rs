@@ -12,6 +12,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, tls};
 use tracing_subscriber::EnvFilter;
 
@@ -201,6 +202,22 @@ impl App {
         if let Err(error) = self.table.knock().await {
             tracing::warn!(error = %crate::problem::chain(&error), "could not open the connection to the table in advance");
         }
+    }
+}
+
+/// What an SDK's error says, without the service's own words: they may repeat a value of the request, an address for one.
+pub(crate) fn cause<E>(error: SdkError<E>) -> Box<dyn core::error::Error + Send + Sync>
+where
+    E: ProvideErrorMetadata + core::error::Error + Send + Sync + 'static,
+{
+    match error.as_service_error() {
+        Some(refusal) => [
+            "the service answered ",
+            refusal.code().unwrap_or("without a code"),
+        ]
+        .concat()
+        .into(),
+        None => error.into_source().unwrap_or_else(Into::into),
     }
 }
 

@@ -64,7 +64,7 @@ async fn save(
     let caller = authorize(app, request.headers(), Scope::LeadsWrite, now).await?;
     let id = exchange::lead_id(id)?;
     caller.permit_lead(&id)?;
-    let save = read_save(request)?;
+    let save = read_save(request, now)?;
 
     let mut saving = Saving {
         app,
@@ -107,7 +107,7 @@ async fn save(
     )
 }
 
-fn read_save(request: &Request) -> Result<Save, Refusal> {
+fn read_save(request: &Request, now: Timestamp) -> Result<Save, Refusal> {
     let SaveLead {
         address,
         standing,
@@ -118,7 +118,8 @@ fn read_save(request: &Request) -> Result<Save, Refusal> {
     Ok(Save {
         address,
         standing,
-        standing_since,
+        // A standing of the future would outweigh every unsubscription until then.
+        standing_since: standing_since.map(|since| since.min(now)),
     })
 }
 

@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::{App, Settings};
+use crate::table::Table;
 use crate::table::item::{Account, AddressSecret, Algorithm, PublicKey};
 
 pub(crate) const EVERY_SCOPE: &str = "statuses rechecks leads:read leads:write";
@@ -39,6 +40,8 @@ pub(crate) const KEY_ID: &str = "key-1";
 pub(crate) struct Rig {
     pub(crate) app: App,
     pub(crate) table: Arc<Proxy>,
+    /// The same table, past the proxy: what somebody else does.
+    pub(crate) others: Table,
     pub(crate) dns: Arc<Zone>,
     pub(crate) ses: Arc<List>,
     pub(crate) account: AccountId,
@@ -58,7 +61,7 @@ impl Rig {
             listener,
             dynoxide::Database::memory().unwrap(),
         ));
-        let (table, table_endpoint) = Proxy::start(engine).await;
+        let (table, table_endpoint) = Proxy::start(engine.clone()).await;
         let (dns, name_server) = Zone::start().await;
         let (ses, ses_endpoint) = List::start().await;
         let settings = Settings {
@@ -70,6 +73,11 @@ impl Rig {
             dynamodb_endpoint: Some(table_endpoint),
             sesv2_endpoint: Some(ses_endpoint),
         };
+        let past_the_proxy = Settings {
+            dynamodb_endpoint: Some(engine),
+            ..settings.clone()
+        };
+        let others = Table::new(past_the_proxy.dynamodb(), settings.table.clone());
         let app = App::new(&settings).unwrap();
         app.table.create().await.unwrap();
 
@@ -96,6 +104,7 @@ impl Rig {
         Self {
             app,
             table,
+            others,
             dns,
             ses,
             account,

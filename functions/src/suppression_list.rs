@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_sesv2::Client;
-use aws_sdk_sesv2::error::SdkError;
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::delete_suppressed_destination::DeleteSuppressedDestinationError;
 use aws_sdk_sesv2::operation::get_suppressed_destination::GetSuppressedDestinationError;
 use aws_sdk_sesv2::types::SuppressionListReason;
 use jiff::Timestamp;
+
+use crate::config::cause;
 
 /// The list.
 #[derive(Clone, Debug)]
@@ -43,11 +45,11 @@ pub struct SuppressionListError {
 impl SuppressionListError {
     fn new<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
-        E: core::error::Error + Send + Sync + 'static,
+        E: ProvideErrorMetadata + core::error::Error + Send + Sync + 'static,
     {
         move |error| Self {
             operation,
-            source: error.into_source().unwrap_or_else(Into::into),
+            source: cause(error),
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod item;
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -22,6 +22,7 @@ use leadlight::address::AddressKey;
 use leadlight::lead::LeadId;
 
 use crate::apply::Attempts;
+use crate::config::cause;
 use item::{
     Account, Attributes, EXPIRES_AT, Identity, Item, Key, PK, SK, Stored, VERSION, Version,
 };
@@ -62,9 +63,12 @@ pub enum TableError {
     /// A batch came back with keys left over, time after time: the table is throttled.
     #[error("read all keys of a batch")]
     Unprocessed,
-    /// An item is not what its key promises.
-    #[error("read an item of the table")]
-    Unreadable(#[source] serde_dynamo::Error),
+    /// An item is not what its key promises. What it is instead is not said: it may be an address.
+    #[error("read the item {key}")]
+    Unreadable {
+        /// Its key.
+        key: String,
+    },
     /// An item cannot be written in attribute values.
     #[error("write an item of the table")]
     Unwritable(#[source] serde_dynamo::Error),
@@ -73,11 +77,11 @@ pub enum TableError {
 impl TableError {
     fn unavailable<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
-        E: core::error::Error + Send + Sync + 'static,
+        E: ProvideErrorMetadata + core::error::Error + Send + Sync + 'static,
     {
         move |error| Self::Unavailable {
             operation,
-            source: error.into_source().unwrap_or_else(Into::into),
+            source: cause(error),
         }
     }
 
@@ -86,7 +90,7 @@ impl TableError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Unprocessed => true,
-            Self::Unreadable(_) | Self::Unwritable(_) => false,
+            Self::Unreadable { .. } | Self::Unwritable(_) => false,
         }
     }
 }
@@ -429,7 +433,7 @@ fn conflict_or<E>(
     operation: &'static str,
 ) -> Result<Commit, TableError>
 where
-    E: core::error::Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + core::error::Error + Send + Sync + 'static,
 {
     if error.as_service_error().is_some_and(is_conflict) {
         return Ok(Commit::Conflict);

@@ -67,12 +67,15 @@ impl Rig {
     }
 }
 
+/// What a row does to a good token.
+type Change = Box<dyn Fn(&mut Token)>;
+
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a row for each fault")]
 async fn every_wrong_token_is_refused_for_its_own_reason() {
     let rig = Rig::start().await;
     rig.save("7", "ada@harbour.example").await;
     let now = rig.now.as_second();
-    type Change = Box<dyn Fn(&mut Token)>;
     let claim = |name: &'static str, value: Value| -> Change {
         Box::new(move |token| token.claims[name] = value.clone())
     };

@@ -113,13 +113,8 @@ impl<T> Key<T> {
 
     /// The key that an item of the table carries.
     pub(super) fn read(row: &Attributes) -> Result<Self, TableError> {
-        #[derive(Deserialize)]
-        struct Raw {
-            pk: String,
-            sk: String,
-        }
-        let Raw { pk, sk } =
-            serde_dynamo::from_item(row.clone()).map_err(TableError::Unreadable)?;
+        let text = |name| row.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let (pk, sk) = text(PK).zip(text(SK)).ok_or_else(|| unreadable(row))?;
         Ok(Self::new(pk, sk))
     }
 }
@@ -203,14 +198,26 @@ pub struct Stored<T> {
 }
 
 impl<T: Item> Stored<T> {
-    pub(super) fn read(mut row: Attributes) -> Result<Self, TableError> {
+    pub(super) fn read(row: Attributes) -> Result<Self, TableError> {
+        let unreadable = unreadable(&row);
         let version = row
-            .remove(VERSION)
-            .map(serde_dynamo::from_attribute_value)
-            .transpose();
-        let version = version.map_err(TableError::Unreadable)?.unwrap_or_default();
-        let item = serde_dynamo::from_item(row).map_err(TableError::Unreadable)?;
+            .get(VERSION)
+            .map_or(Some(0), |value| value.as_n().ok()?.parse().ok());
+        let (Some(version), Ok(item)) = (version, serde_dynamo::from_item(row)) else {
+            return Err(unreadable);
+        };
         Ok(Self { item, version })
+    }
+}
+
+fn unreadable(row: &Attributes) -> TableError {
+    let text = |name| {
+        row.get(name)
+            .and_then(|value| value.as_s().ok())
+            .map_or("", String::as_str)
+    };
+    TableError::Unreadable {
+        key: [text(PK), " ", text(SK)].concat(),
     }
 }
 
@@ -257,7 +264,7 @@ pub(super) fn links(account: &AccountId, address: &AddressKey) -> (String, &'sta
 pub(super) fn linked_lead(row: &Attributes, prefix: &str) -> Result<LeadId, TableError> {
     let key = Key::<Link>::read(row)?;
     let id = key.sk.strip_prefix(prefix).unwrap_or_default();
-    LeadId::parse(id).map_err(|error| TableError::Unreadable(serde::de::Error::custom(error)))
+    LeadId::parse(id).map_err(|_| unreadable(row))
 }
 
 /// The key of the count of an account's rechecks on a day, and when that count may go.
@@ -320,5 +327,278 @@ impl AddressSecret {
 impl fmt::Debug for AddressSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AddressSecret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::fmt::Debug;
+
+    use jiff::Timestamp;
+    use leadlight::assessment::Reason;
+    use leadlight::evidence::{
+        Attribution, Authority, BounceCause, Evidence, EvidenceId, Fact, Message, Note, Piece,
+        Report, SuppressionList,
+    };
+    use leadlight::lead::{
+        FormerAddress, HistoryEntry, Hold, LeadEvent, Standing, StickyComplaint,
+    };
+    use leadlight::verification::{Flag, UndeliverableCause, Verdict};
+    use proptest::collection::{btree_map, btree_set, vec};
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_round_trip<T: Item + PartialEq + Debug>(
+        key: &Key<T>,
+        item: &T,
+        read: Option<Version>,
+    ) {
+        let row = row(key, item, read).unwrap();
+        assert_eq!(Key::read(&row).unwrap(), *key);
+        let stored = Stored::<T>::read(row).unwrap();
+        assert_eq!(stored.item, *item);
+        assert_eq!(stored.version, read.unwrap_or(0) + 1);
+    }
+
+    fn account() -> AccountId {
+        AccountId::parse("acme").unwrap()
+    }
+
+    fn time() -> impl Strategy<Value = Timestamp> {
+        (0..4_000_000_000_i64, 0..1_000_000_000_i32)
+            .prop_map(|(s, ns)| Timestamp::new(s, ns).unwrap())
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        any::<String>()
+    }
+
+    fn lead_id() -> impl Strategy<Value = LeadId> {
+        "[A-Za-z0-9_.:~-]{1,128}".prop_map(|id| LeadId::parse(&id).unwrap())
+    }
+
+    fn address() -> impl Strategy<Value = Address> {
+        "[A-Za-zäöü0-9+]{1,20}@[a-z]{1,20}\\.example"
+            .prop_map(|text| Address::parse(&text).unwrap())
+    }
+
+    fn evidence_id() -> impl Strategy<Value = EvidenceId> {
+        (time(), "[a-z0-9-]{0,40}").prop_map(|(at, source)| {
+            let fact = Fact::Subscription { unsubscribed: true };
+            Piece::new(fact, &source, &AddressKey::new("00ff".to_owned()), at, at).id
+        })
+    }
+
+    fn report() -> impl Strategy<Value = Report> {
+        let message = (text(), time()).prop_map(|(id, sent_at)| Message { id, sent_at });
+        (
+            option::of(message),
+            text(),
+            option::of(text()),
+            option::of(text()),
+        )
+            .prop_map(|(message, classification, status, diagnostic)| Report {
+                message,
+                classification,
+                status,
+                diagnostic,
+            })
+    }
+
+    fn verdict() -> impl Strategy<Value = Verdict> {
+        prop_oneof![
+            Just(Verdict::Deliverable),
+            btree_set(select(Flag::ALL), 1..3).prop_map(|flags| Verdict::Risky { flags }),
+            select(UndeliverableCause::ALL).prop_map(|cause| Verdict::Undeliverable { cause }),
+            text().prop_map(|list| Verdict::KnownSpammer { list }),
+        ]
+    }
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        let authority = prop_oneof![
+            Just(Authority::Recheck),
+            (text(), any::<bool>()).prop_map(|(actor, with_consent)| Authority::Support {
+                actor,
+                with_consent
+            }),
+        ];
+        let message = (text(), time()).prop_map(|(id, sent_at)| Message { id, sent_at });
+        prop_oneof![
+            (select(Attribution::ALL), report()).prop_map(|(attribution, report)| {
+                Fact::Complaint {
+                    attribution,
+                    report,
+                }
+            }),
+            text().prop_map(|actor| Fact::ManualBlock { actor }),
+            (select(BounceCause::ALL), report())
+                .prop_map(|(cause, report)| Fact::HardBounce { cause, report }),
+            report().prop_map(|report| Fact::SoftBounce { report }),
+            (select(SuppressionList::ALL), report())
+                .prop_map(|(list, report)| Fact::Withheld { list, report }),
+            verdict().prop_map(|verdict| Fact::Verification { verdict }),
+            (lead_id(), authority).prop_map(|(lead, authority)| Fact::Release { lead, authority }),
+            message.prop_map(|message| Fact::Delivery { message }),
+            any::<bool>().prop_map(|unsubscribed| Fact::Subscription { unsubscribed }),
+            (select(Note::ALL), report()).prop_map(|(note, report)| Fact::Note { note, report }),
+        ]
+    }
+
+    fn piece() -> impl Strategy<Value = Piece> {
+        (fact(), "[a-z0-9-]{1,40}", time(), time(), any::<bool>()).prop_map(
+            |(fact, source, at, recorded_at, clamped)| {
+                let key = AddressKey::new("00ff".to_owned());
+                Piece {
+                    clamped,
+                    ..Piece::new(fact, &source, &key, at, recorded_at)
+                }
+            },
+        )
+    }
+
+    fn record() -> impl Strategy<Value = AddressRecord> {
+        (address(), btree_set(text(), 0..5), vec(piece(), 0..20)).prop_map(
+            |(address, spellings, pieces)| AddressRecord {
+                address,
+                spellings,
+                evidence: pieces.into_iter().collect::<Evidence>(),
+            },
+        )
+    }
+
+    fn event() -> impl Strategy<Value = LeadEvent> {
+        let standing = || select(Standing::ALL);
+        prop_oneof![
+            standing().prop_map(|standing| LeadEvent::Created { standing }),
+            any::<bool>().prop_map(|held| LeadEvent::AddressChanged { held }),
+            (standing(), standing()).prop_map(|(from, to)| LeadEvent::StandingChanged { from, to }),
+            Just(LeadEvent::RecheckFailed),
+        ]
+    }
+
+    fn lead() -> impl Strategy<Value = Lead> {
+        let reasons: Vec<Reason> = Reason::all().collect();
+        let hold = (select(reasons), time(), time(), vec(evidence_id(), 0..3)).prop_map(
+            |(reason, since, taken_at, because)| Hold {
+                reason,
+                since,
+                taken_at,
+                because,
+            },
+        );
+        let complaint = (time(), select(Attribution::ALL), evidence_id()).prop_map(
+            |(at, attribution, evidence)| StickyComplaint {
+                at,
+                attribution,
+                evidence,
+            },
+        );
+        let former = ("[0-9a-f]{64}", time()).prop_map(|(key, left_at)| FormerAddress {
+            key: AddressKey::new(key),
+            left_at,
+        });
+        let history = (time(), event()).prop_map(|(at, event)| HistoryEntry { at, event });
+        let marks = (
+            option::of(hold),
+            btree_set(complaint, 0..2),
+            vec(former, 0..4),
+            vec(time(), 0..4),
+            vec(history, 0..8),
+        );
+        (lead_id(), address(), select(Standing::ALL), time(), marks).prop_map(
+            |(
+                id,
+                address,
+                standing,
+                standing_since,
+                (hold, complaints, former_addresses, rechecked_at, history),
+            )| Lead {
+                id,
+                address,
+                standing,
+                standing_since,
+                hold,
+                complaints,
+                former_addresses,
+                rechecked_at,
+                history,
+            },
+        )
+    }
+
+    fn any_account() -> impl Strategy<Value = Account> {
+        let policy = (any::<u8>(), any::<u16>(), any::<bool>(), any::<u32>()).prop_map(
+            |(small, days, yes, many)| Policy {
+                soft_bounce_threshold: small,
+                recheck_interval_days: days,
+                recheck_on_save: yes,
+                rechecks_per_account_per_day: many,
+                ..Policy::default()
+            },
+        );
+        let key = (select(vec![Algorithm::Es256, Algorithm::EdDsa]), text())
+            .prop_map(|(algorithm, key)| PublicKey { algorithm, key });
+        (policy, btree_map(text(), key, 0..4)).prop_map(|(policy, keys)| Account { policy, keys })
+    }
+
+    proptest! {
+        #[test]
+        fn every_kind_of_item_comes_back_as_it_went(
+            record in record(), lead in lead(), account_item in any_account(), read in option::of(1..u64::MAX / 2),
+        ) {
+            check_round_trip(&Key::evidence(&account(), &AddressKey::new("00ff".to_owned())), &record, read);
+            check_round_trip(&Key::lead(&account(), &lead.id), &lead, read);
+            check_round_trip(&Key::account(&account()), &account_item, read);
+            check_round_trip(&Key::identity("News@Acme.example"), &Identity { account: account() }, read);
+        }
+    }
+
+    #[test]
+    fn keys_are_as_designed_and_hold_no_address() {
+        let address = Address::parse("Ada@Harbour.example").unwrap();
+        let key = AddressSecret::new("0123456789abcdef0123456789abcdef")
+            .unwrap()
+            .key_of(&address);
+        // HMAC-SHA256 of "ada@harbour.example" under that secret, by Python's hmac.
+        let expected = "71459cc514a87b9bfb5eece4349a41cc6b50ff44309bdf6950b0f8d9e61ef910";
+        assert_eq!(key.as_str(), expected);
+        let lead = LeadId::parse("7").unwrap();
+        let keys = [
+            format!("{:?}", Key::evidence(&account(), &key)),
+            format!("{:?}", Key::link(&account(), &key, &lead)),
+            format!("{:?}", Key::lead(&account(), &lead)),
+            format!("{:?}", Key::account(&account())),
+            format!("{:?}", Key::identity("News@Acme.example")),
+        ];
+        assert_eq!(
+            keys,
+            [
+                format!("acme#address#{expected} evidence"),
+                format!("acme#address#{expected} lead#7"),
+                "acme#lead#7 lead".to_owned(),
+                "acme account".to_owned(),
+                "identity#news@acme.example account".to_owned(),
+            ]
+        );
+        let (count, expires_at) = recheck_count(&account(), jiff::civil::date(2026, 11, 22));
+        assert_eq!(count, attributes("acme#day#2026-11-22", "count#rechecks"));
+        assert_eq!(expires_at, 1_795_305_600 + 7 * 86_400);
+    }
+
+    #[test]
+    fn the_letter_case_of_an_address_makes_no_other_key() {
+        let secret = AddressSecret::new(&"s".repeat(32)).unwrap();
+        let key = |text: &str| secret.key_of(&Address::parse(text).unwrap());
+        assert_eq!(key("ADA@harbour.example"), key("ada@Harbour.Example"));
+        assert_ne!(key("ada@harbour.example"), key("ada.l@harbour.example"));
+        let other = AddressSecret::new(&"t".repeat(32)).unwrap();
+        assert_ne!(
+            key("ada@harbour.example"),
+            other.key_of(&Address::parse("ada@harbour.example").unwrap())
+        );
     }
 }
