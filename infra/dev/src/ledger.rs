@@ -18,10 +18,10 @@ const SCHEMA: &str = "
     CREATE INDEX IF NOT EXISTS queued_by_visibility ON queued (visible_ms);
     CREATE TABLE IF NOT EXISTS dead (
         id INTEGER PRIMARY KEY, message_id TEXT NOT NULL, body TEXT NOT NULL, sent_ms INTEGER NOT NULL, dead_ms INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS suppressed (
-        address TEXT PRIMARY KEY, key TEXT NOT NULL, reason TEXT NOT NULL, updated_ms INTEGER NOT NULL,
-        message_id TEXT, feedback_id TEXT);
-    CREATE INDEX IF NOT EXISTS suppressed_by_key ON suppressed (key);
+    CREATE TABLE IF NOT EXISTS listed (
+        tenant TEXT NOT NULL, address TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL, updated_ms INTEGER NOT NULL,
+        message_id TEXT, feedback_id TEXT, PRIMARY KEY (tenant, address));
+    CREATE INDEX IF NOT EXISTS listed_by_key ON listed (tenant, key);
     CREATE TABLE IF NOT EXISTS script (address TEXT PRIMARY KEY, outcome TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY, message TEXT NOT NULL);
 ";

@@ -10,9 +10,9 @@ mod suppression;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -78,6 +78,14 @@ struct Account {
     queue: Queue,
     settings: SesSettings,
     refusals_left: AtomicU32,
+    quota: Mutex<Option<Quota>>,
+}
+
+/// How often SES lets itself be asked about suppression lists.
+#[derive(Clone, Copy, Debug)]
+struct Quota {
+    interval: Duration,
+    admitted_at: Option<Instant>,
 }
 
 /// A message that was accepted.
@@ -121,6 +129,7 @@ impl Ses {
             queue,
             settings,
             refusals_left: AtomicU32::new(0),
+            quota: Mutex::new(None),
         });
         let router = Router::new()
             .route("/v2/email/outbound-emails", post(send_email))
@@ -170,18 +179,38 @@ impl Ses {
         self.state.refusals_left.store(calls, Ordering::SeqCst);
     }
 
+    /// From now on, admits one call about a suppression list in each `interval`, and answers the others with 429. SES's own
+    /// quota is one a second (SES developer guide, *quotas*).
+    pub fn limit(&self, interval: Duration) {
+        let mut quota = self
+            .state
+            .quota
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *quota = Some(Quota {
+            interval,
+            admitted_at: None,
+        });
+    }
+
     /// Puts an address on the account's suppression list, as an operator may.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub fn suppress(&self, address: &str, reason: &str) -> anyhow::Result<()> {
-        let entry = Suppressed {
-            address: address.to_owned(),
-            reason: reason.to_owned(),
-            updated_at: Timestamp::now(),
-            message_id: None,
-            feedback_id: None,
-        };
+        self.put(None, address, reason)
+    }
+
+    /// Puts an address on the suppression list of a tenant.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn suppress_for(&self, tenant: &str, address: &str, reason: &str) -> anyhow::Result<()> {
+        self.put(Some(tenant), address, reason)
+    }
+
+    fn put(&self, tenant: Option<&str>, address: &str, reason: &str) -> anyhow::Result<()> {
+        let entry = Suppressed::by_hand(tenant, address, reason);
         self.state
             .queue
             .ledger()
@@ -193,10 +222,22 @@ impl Ses {
     /// # Errors
     /// When the ledger cannot be read.
     pub fn suppressed(&self) -> anyhow::Result<Vec<Suppressed>> {
+        self.listed(None)
+    }
+
+    /// The suppression list of a tenant.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn suppressed_for(&self, tenant: &str) -> anyhow::Result<Vec<Suppressed>> {
+        self.listed(Some(tenant))
+    }
+
+    fn listed(&self, tenant: Option<&str>) -> anyhow::Result<Vec<Suppressed>> {
         self.state
             .queue
             .ledger()
-            .transact(|connection| Suppressed::page(connection, "", u32::MAX))
+            .transact(|connection| Suppressed::page(connection, tenant, "", u32::MAX))
     }
 
     /// Every accepted message, newest first.
@@ -359,15 +400,23 @@ async fn send_email(
     Ok(Json(json!({ "MessageId": message_id })))
 }
 
+/// Whose list a call is about.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OfTenant {
+    tenant_name: Option<String>,
+}
+
 async fn get_suppressed(
     State(account): State<Arc<Account>>,
     Path(address): Path<String>,
+    Query(OfTenant { tenant_name }): Query<OfTenant>,
 ) -> Result<Json<Value>, Refusal> {
     account.admit(&address)?;
     let found = account
         .queue
         .ledger()
-        .transact(|connection| Suppressed::find(connection, &address))?;
+        .transact(|connection| Suppressed::find(connection, tenant_name.as_deref(), &address))?;
     let entry = found.ok_or_else(|| Refusal::not_found(&address))?;
     Ok(Json(json!({ "SuppressedDestination": entry.describe() })))
 }
@@ -375,12 +424,13 @@ async fn get_suppressed(
 async fn delete_suppressed(
     State(account): State<Arc<Account>>,
     Path(address): Path<String>,
+    Query(OfTenant { tenant_name }): Query<OfTenant>,
 ) -> Result<Json<Value>, Refusal> {
     account.admit(&address)?;
     let deleted = account
         .queue
         .ledger()
-        .transact(|connection| Suppressed::delete(connection, &address))?;
+        .transact(|connection| Suppressed::delete(connection, tenant_name.as_deref(), &address))?;
     if deleted {
         Ok(Json(json!({})))
     } else {
@@ -393,6 +443,7 @@ async fn delete_suppressed(
 struct PutSuppressed {
     email_address: String,
     reason: String,
+    tenant_name: Option<String>,
 }
 
 async fn put_suppressed(
@@ -405,13 +456,11 @@ async fn put_suppressed(
     if !matches!(request.reason.as_str(), "BOUNCE" | "COMPLAINT") {
         return Err(Refusal::bad_request("Reason must be BOUNCE or COMPLAINT"));
     }
-    let entry = Suppressed {
-        address: request.email_address,
-        reason: request.reason,
-        updated_at: Timestamp::now(),
-        message_id: None,
-        feedback_id: None,
-    };
+    let entry = Suppressed::by_hand(
+        request.tenant_name.as_deref(),
+        &request.email_address,
+        &request.reason,
+    );
     account
         .queue
         .ledger()
@@ -452,7 +501,7 @@ async fn list_suppressed(
     let entries = account
         .queue
         .ledger()
-        .transact(|connection| Suppressed::page(connection, &after, size))?;
+        .transact(|connection| Suppressed::page(connection, value("TenantName"), &after, size))?;
     let last = entries
         .last()
         .filter(|_| entries.len() >= usize::try_from(size).unwrap_or(usize::MAX));
@@ -521,13 +570,16 @@ async fn read_suppressed(State(account): State<Arc<Account>>) -> Result<Json<Vec
     let list = account
         .queue
         .ledger()
-        .transact(|connection| Suppressed::page(connection, "", u32::MAX))?;
+        .transact(|connection| Suppressed::page(connection, None, "", u32::MAX))?;
     Ok(Json(list.iter().map(Suppressed::describe).collect()))
 }
 
 impl Account {
-    /// Refuses a call about the suppression list while throttling is on, or if it is about a throttled address.
+    /// Refuses a call about a suppression list while throttling is on, above the quota, or if it is about a throttled address.
     fn admit(&self, address: &str) -> Result<(), Refusal> {
+        if !self.is_within_quota() {
+            return Err(Refusal::too_many_requests());
+        }
         let refused = self
             .refusals_left
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
@@ -542,6 +594,20 @@ impl Account {
         } else {
             Ok(())
         }
+    }
+
+    fn is_within_quota(&self) -> bool {
+        let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(quota) = quota.as_mut() else {
+            return true;
+        };
+        let is_early = quota
+            .admitted_at
+            .is_some_and(|at| at.elapsed() < quota.interval);
+        if !is_early {
+            quota.admitted_at = Some(Instant::now());
+        }
+        !is_early
     }
 
     fn script(&self, address: &str, outcome: Outcome) -> anyhow::Result<()> {
@@ -762,6 +828,7 @@ impl Account {
                 .filter(|address| Outcome::of_simulator(address).is_none());
             suppressed.extend(listed.filter_map(|address| {
                 Some(Suppressed {
+                    tenant: None,
                     address: address.clone(),
                     reason: reason?.to_owned(),
                     updated_at: at,
@@ -912,7 +979,7 @@ mod tests {
 
         /// Every notification so far: the inner JSON, in the order of publication.
         async fn published(&self) -> Vec<Value> {
-            let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let seen = Arc::new(Mutex::new(Vec::new()));
             let collected = Arc::clone(&seen);
             let consumer: Consumer = Arc::new(move |event| {
                 for record in event["Records"].as_array().unwrap() {
@@ -1344,5 +1411,49 @@ mod tests {
             sizes.push(page.unwrap().suppressed_destination_summaries().len());
         }
         assert_eq!(sizes, [2, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_has_a_list_of_its_own() {
+        let scene = scene(SesSettings::default()).await;
+        scene
+            .ses
+            .suppress_for("acme", "ann@acme.example", "BOUNCE")
+            .unwrap();
+        let get = || {
+            scene
+                .client
+                .get_suppressed_destination()
+                .email_address("ann@acme.example")
+        };
+        assert!(
+            get().send().await.is_err(),
+            "the account's list is another one"
+        );
+        get().tenant_name("acme").send().await.unwrap();
+        let list = scene.client.list_suppressed_destinations();
+        let page = list.tenant_name("acme").send().await.unwrap();
+        assert_eq!(page.suppressed_destination_summaries().len(), 1);
+        let delete = scene
+            .client
+            .delete_suppressed_destination()
+            .email_address("ann@acme.example");
+        delete.tenant_name("acme").send().await.unwrap();
+        assert_eq!(scene.ses.suppressed_for("acme").unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_call_above_the_quota_is_refused_and_the_next_interval_is_open() {
+        let scene = scene(SesSettings::default()).await;
+        let interval = Duration::from_millis(300);
+        scene.ses.limit(interval);
+        let is_refused = async || {
+            let list = scene.client.list_suppressed_destinations();
+            list.send().await.is_err()
+        };
+        assert!(!is_refused().await);
+        assert!(is_refused().await);
+        tokio::time::sleep(interval).await;
+        assert!(!is_refused().await);
     }
 }
