@@ -57,62 +57,258 @@ async fn a_wrong_token_is_refused_at_every_door(world: World) {
         ("no header", None, "missing"),
         ("an empty header", Some(String::new()), "not_bearer"),
         ("the scheme alone", Some("Bearer".to_owned()), "not_bearer"),
-        ("the scheme and a blank", Some("Bearer ".to_owned()), "not_bearer"),
-        ("the token without the scheme", Some(text.clone()), "not_bearer"),
-        ("Basic auth", Some("Basic YWNtZTpzZWNyZXQ=".to_owned()), "not_bearer"),
-        ("two tokens", Some(format!("Bearer {text},{text}")), "malformed"),
-        ("not a JWT", Some("Bearer let-me-in".to_owned()), "malformed"),
-        ("two parts", Some(format!("Bearer {header_and_claims}")), "malformed"),
-        ("four parts", Some(format!("Bearer {text}.{signature}")), "malformed"),
-        ("a header that is no JSON", Some(format!("Bearer e30x.{signature}.{signature}")), "malformed"),
-        ("alg none, unsigned", bearer(good().header("alg", "none").signature(&[])), "malformed"),
-        ("alg None, signed", bearer(good().header("alg", "None")), "malformed"),
+        (
+            "the scheme and a blank",
+            Some("Bearer ".to_owned()),
+            "not_bearer",
+        ),
+        (
+            "the token without the scheme",
+            Some(text.clone()),
+            "not_bearer",
+        ),
+        (
+            "Basic auth",
+            Some("Basic YWNtZTpzZWNyZXQ=".to_owned()),
+            "not_bearer",
+        ),
+        (
+            "two tokens",
+            Some(format!("Bearer {text},{text}")),
+            "malformed",
+        ),
+        (
+            "not a JWT",
+            Some("Bearer let-me-in".to_owned()),
+            "malformed",
+        ),
+        (
+            "two parts",
+            Some(format!("Bearer {header_and_claims}")),
+            "malformed",
+        ),
+        (
+            "four parts",
+            Some(format!("Bearer {text}.{signature}")),
+            "malformed",
+        ),
+        (
+            "a header that is no JSON",
+            Some(format!("Bearer e30x.{signature}.{signature}")),
+            "malformed",
+        ),
+        (
+            "alg none, unsigned",
+            bearer(good().header("alg", "none").signature(&[])),
+            "malformed",
+        ),
+        (
+            "alg None, signed",
+            bearer(good().header("alg", "None")),
+            "malformed",
+        ),
         ("no alg", bearer(good().without_header("alg")), "malformed"),
-        ("HS256 under the public key", bearer(good().by_hmac(&key)), "wrong_algorithm"),
-        ("HS256 under an empty secret", bearer(good().by_hmac("")), "wrong_algorithm"),
-        ("RS256", bearer(good().header("alg", "RS256")), "wrong_algorithm"),
-        ("ES384", bearer(good().header("alg", "ES384")), "wrong_algorithm"),
-        ("an EdDSA token under the ES256 key", bearer(good().by_eddsa().header("kid", "es-1")), "wrong_algorithm"),
-        ("an ES256 token under the EdDSA key", bearer(good().header("kid", "ed-1")), "wrong_algorithm"),
-        ("unknown kid", bearer(good().header("kid", "es-9")), "unknown_key"),
-        ("a kid that is a path", bearer(good().header("kid", "../account")), "unknown_key"),
+        (
+            "HS256 under the public key",
+            bearer(good().by_hmac(&key)),
+            "wrong_algorithm",
+        ),
+        (
+            "HS256 under an empty secret",
+            bearer(good().by_hmac("")),
+            "wrong_algorithm",
+        ),
+        (
+            "RS256",
+            bearer(good().header("alg", "RS256")),
+            "wrong_algorithm",
+        ),
+        (
+            "ES384",
+            bearer(good().header("alg", "ES384")),
+            "wrong_algorithm",
+        ),
+        (
+            "an EdDSA token under the ES256 key",
+            bearer(good().by_eddsa().header("kid", "es-1")),
+            "wrong_algorithm",
+        ),
+        (
+            "an ES256 token under the EdDSA key",
+            bearer(good().header("kid", "ed-1")),
+            "wrong_algorithm",
+        ),
+        (
+            "unknown kid",
+            bearer(good().header("kid", "es-9")),
+            "unknown_key",
+        ),
+        (
+            "a kid that is a path",
+            bearer(good().header("kid", "../account")),
+            "unknown_key",
+        ),
         ("no kid", bearer(good().without_header("kid")), "malformed"),
-        ("a kid that is a number", bearer(good().header("kid", 1)), "malformed"),
-        ("another account's key", bearer(good().signed_like(world.globex.token("", now))), "wrong_signature"),
-        ("a key in the header", bearer(with_own_key(&world, now)), "wrong_signature"),
-        ("crit", bearer(good().header("crit", json!(["b64"])).header("b64", false)), "unknown_extension"),
-        ("typ of something else", bearer(good().header("typ", "at+jwt")), "wrong_type"),
+        (
+            "a kid that is a number",
+            bearer(good().header("kid", 1)),
+            "malformed",
+        ),
+        (
+            "another account's key",
+            bearer(good().signed_like(world.globex.token("", now))),
+            "wrong_signature",
+        ),
+        (
+            "a key in the header",
+            bearer(with_own_key(&world, now)),
+            "wrong_signature",
+        ),
+        (
+            "crit",
+            bearer(good().header("crit", json!(["b64"])).header("b64", false)),
+            "unknown_extension",
+        ),
+        (
+            "typ of something else",
+            bearer(good().header("typ", "at+jwt")),
+            "wrong_type",
+        ),
         ("no typ", bearer(good().without_header("typ")), "wrong_type"),
-        ("iss of another account", bearer(good().claim("iss", "globex")), "wrong_signature"),
-        ("iss of nobody", bearer(good().claim("iss", "initech")), "unknown_key"),
-        ("iss that breaks out of a key", bearer(good().claim("iss", "acme#lead#ann")), "malformed"),
+        (
+            "iss of another account",
+            bearer(good().claim("iss", "globex")),
+            "wrong_signature",
+        ),
+        (
+            "iss of nobody",
+            bearer(good().claim("iss", "initech")),
+            "unknown_key",
+        ),
+        (
+            "iss that breaks out of a key",
+            bearer(good().claim("iss", "acme#lead#ann")),
+            "malformed",
+        ),
         ("no iss", bearer(good().without_claim("iss")), "malformed"),
-        ("aud of another service", bearer(good().claim("aud", "billing")), "wrong_audience"),
-        ("aud as a longer word", bearer(good().claim("aud", "leadlight-staging")), "wrong_audience"),
-        ("an empty list of aud", bearer(good().claim("aud", json!([]))), "wrong_audience"),
+        (
+            "aud of another service",
+            bearer(good().claim("aud", "billing")),
+            "wrong_audience",
+        ),
+        (
+            "aud as a longer word",
+            bearer(good().claim("aud", "leadlight-staging")),
+            "wrong_audience",
+        ),
+        (
+            "an empty list of aud",
+            bearer(good().claim("aud", json!([]))),
+            "wrong_audience",
+        ),
         ("no aud", bearer(good().without_claim("aud")), "malformed"),
-        ("expired", bearer(good().claim("iat", s - 700).claim("exp", s - 61)), "expired"),
-        ("expired long ago", bearer(good().claim("iat", 0).claim("exp", 600)), "expired"),
-        ("negative times", bearer(good().claim("iat", -700).claim("exp", -100)), "expired"),
+        (
+            "expired",
+            bearer(good().claim("iat", s - 700).claim("exp", s - 61)),
+            "expired",
+        ),
+        (
+            "expired long ago",
+            bearer(good().claim("iat", 0).claim("exp", 600)),
+            "expired",
+        ),
+        (
+            "negative times",
+            bearer(good().claim("iat", -700).claim("exp", -100)),
+            "expired",
+        ),
         ("no exp", bearer(good().without_claim("exp")), "malformed"),
-        ("exp as text", bearer(good().claim("exp", (s + 60).to_string())), "malformed"),
-        ("exp beyond time", bearer(good().claim("exp", 1e300)), "malformed"),
+        (
+            "exp as text",
+            bearer(good().claim("exp", (s + 60).to_string())),
+            "malformed",
+        ),
+        (
+            "exp beyond time",
+            bearer(good().claim("exp", 1e300)),
+            "malformed",
+        ),
         ("no iat", bearer(good().without_claim("iat")), "malformed"),
-        ("not valid yet", bearer(good().claim("nbf", s + 120)), "not_yet_valid"),
-        ("issued in the future", bearer(good().claim("iat", s + 120)), "issued_in_future"),
-        ("an hour and a second", bearer(good().claim("exp", s + 3_601)), "lives_too_long"),
-        ("a widget's for 15 minutes and a second", bearer(world.acme.token(WIDGET_SCOPE, now).claim("exp", s + 901)), "lives_too_long"),
-        ("a lead's for 15 minutes and a second", bearer(good().claim("leads", json!(["ann"])).claim("exp", s + 901)), "lives_too_long"),
-        ("without scopes for 15 minutes and a second", bearer(good().claim("scope", "").claim("exp", s + 901)), "lives_too_long"),
-        ("leads that are no list", bearer(good().claim("leads", "ann")), "malformed"),
-        ("scope that is no text", bearer(good().claim("scope", json!(["statuses"]))), "malformed"),
-        ("one bit of the signature flipped", bearer(good().signature(&flipped)), "wrong_signature"),
-        ("a signature of zeros", bearer(good().signature(&[0; 64])), "wrong_signature"),
-        ("no signature", bearer(good().signature(&[])), "wrong_signature"),
-        ("half a signature", bearer(good().signature(&flipped[..32])), "wrong_signature"),
-        ("a signature in DER", bearer(good().signature(&der)), "wrong_signature"),
-        ("claims changed after signing", Some(format!("Bearer {header}.{other_claims}.{signature}")), "wrong_signature"),
-        ("a token of 40,000 characters", bearer(good().claim("sub", "x".repeat(30_000))), "not_bearer"),
+        (
+            "not valid yet",
+            bearer(good().claim("nbf", s + 120)),
+            "not_yet_valid",
+        ),
+        (
+            "issued in the future",
+            bearer(good().claim("iat", s + 120)),
+            "issued_in_future",
+        ),
+        (
+            "an hour and a second",
+            bearer(good().claim("exp", s + 3_601)),
+            "lives_too_long",
+        ),
+        (
+            "a widget's for 15 minutes and a second",
+            bearer(world.acme.token(WIDGET_SCOPE, now).claim("exp", s + 901)),
+            "lives_too_long",
+        ),
+        (
+            "a lead's for 15 minutes and a second",
+            bearer(good().claim("leads", json!(["ann"])).claim("exp", s + 901)),
+            "lives_too_long",
+        ),
+        (
+            "without scopes for 15 minutes and a second",
+            bearer(good().claim("scope", "").claim("exp", s + 901)),
+            "lives_too_long",
+        ),
+        (
+            "leads that are no list",
+            bearer(good().claim("leads", "ann")),
+            "malformed",
+        ),
+        (
+            "scope that is no text",
+            bearer(good().claim("scope", json!(["statuses"]))),
+            "malformed",
+        ),
+        (
+            "one bit of the signature flipped",
+            bearer(good().signature(&flipped)),
+            "wrong_signature",
+        ),
+        (
+            "a signature of zeros",
+            bearer(good().signature(&[0; 64])),
+            "wrong_signature",
+        ),
+        (
+            "no signature",
+            bearer(good().signature(&[])),
+            "wrong_signature",
+        ),
+        (
+            "half a signature",
+            bearer(good().signature(&flipped[..32])),
+            "wrong_signature",
+        ),
+        (
+            "a signature in DER",
+            bearer(good().signature(&der)),
+            "wrong_signature",
+        ),
+        (
+            "claims changed after signing",
+            Some(format!("Bearer {header}.{other_claims}.{signature}")),
+            "wrong_signature",
+        ),
+        (
+            "a token of 40,000 characters",
+            bearer(good().claim("sub", "x".repeat(30_000))),
+            "not_bearer",
+        ),
     ];
     for (why, authorization, code) in &wrong {
         for door in DOORS {
@@ -126,7 +322,11 @@ async fn a_wrong_token_is_refused_at_every_door(world: World) {
 fn with_own_key(world: &World, now: Timestamp) -> Token {
     let own = world.globex.token("", now);
     let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
-    world.acme.token(SERVER_SCOPE, now).header("jwk", jwk).signed_like(own)
+    world
+        .acme
+        .token(SERVER_SCOPE, now)
+        .header("jwk", jwk)
+        .signed_like(own)
 }
 
 #[track_caller]
@@ -135,10 +335,17 @@ fn check_unauthorized(why: &str, door: (&str, &str, &str), reply: &Reply, code: 
     let problem = reply.problem(401, "unauthorized");
     assert_eq!(problem.code.as_deref(), Some(code), "{why} at {door:?}");
     let challenge = reply.headers[WWW_AUTHENTICATE].to_str().unwrap();
-    assert!(challenge.starts_with("Bearer realm="), "{why} at {door:?}: {challenge}");
+    assert!(
+        challenge.starts_with("Bearer realm="),
+        "{why} at {door:?}: {challenge}"
+    );
     // RFC 6750 section 3.1: who sends no token is not told that a token is bad.
     let is_told = challenge.contains("error=\"invalid_token\"");
-    assert_eq!(is_told, !["missing", "not_bearer"].contains(&code), "{why}: {challenge}");
+    assert_eq!(
+        is_told,
+        !["missing", "not_bearer"].contains(&code),
+        "{why}: {challenge}"
+    );
 }
 
 async fn a_right_token_opens_only_what_it_names(world: World) {
@@ -149,24 +356,84 @@ async fn a_right_token_opens_only_what_it_names(world: World) {
     let of = |scope: &str| world.acme.token(scope, now);
     let for_bob = |scope: &str| of(scope).claim("leads", json!(["bob"]));
     let closed = [
-        ("no scope at all", of("").without_claim("scope"), get, "scope"),
+        (
+            "no scope at all",
+            of("").without_claim("scope"),
+            get,
+            "scope",
+        ),
         ("an empty scope", of(""), statuses, "scope"),
-        ("words that mean nothing", of("admin * leads leads:*"), get, "scope"),
+        (
+            "words that mean nothing",
+            of("admin * leads leads:*"),
+            get,
+            "scope",
+        ),
         ("letter case matters", of("Leads:Read"), get, "scope"),
         ("reading is not writing", of("leads:read"), put, "scope"),
         ("writing is not reading", of("leads:write"), get, "scope"),
-        ("writing is not reading the log", of("leads:write"), log, "scope"),
+        (
+            "writing is not reading the log",
+            of("leads:write"),
+            log,
+            "scope",
+        ),
         ("statuses show no leads", of("statuses"), get, "scope"),
-        ("reading leads is not statuses", of("leads:read"), statuses, "scope"),
-        ("statuses press nothing", of("statuses leads:read"), recheck, "scope"),
+        (
+            "reading leads is not statuses",
+            of("leads:read"),
+            statuses,
+            "scope",
+        ),
+        (
+            "statuses press nothing",
+            of("statuses leads:read"),
+            recheck,
+            "scope",
+        ),
         ("a widget writes nothing", of(WIDGET_SCOPE), put, "scope"),
-        ("a lead outside the list: write", for_bob(SERVER_SCOPE), put, "lead"),
-        ("a lead outside the list: read", for_bob(SERVER_SCOPE), get, "lead"),
-        ("a lead outside the list: log", for_bob(SERVER_SCOPE), log, "lead"),
-        ("a lead outside the list: status", for_bob(SERVER_SCOPE), statuses, "lead"),
-        ("a lead outside the list: recheck", for_bob(SERVER_SCOPE), recheck, "lead"),
-        ("one of two outside the list", for_bob(SERVER_SCOPE), both, "lead"),
-        ("an empty list", of(SERVER_SCOPE).claim("leads", json!([])), statuses, "lead"),
+        (
+            "a lead outside the list: write",
+            for_bob(SERVER_SCOPE),
+            put,
+            "lead",
+        ),
+        (
+            "a lead outside the list: read",
+            for_bob(SERVER_SCOPE),
+            get,
+            "lead",
+        ),
+        (
+            "a lead outside the list: log",
+            for_bob(SERVER_SCOPE),
+            log,
+            "lead",
+        ),
+        (
+            "a lead outside the list: status",
+            for_bob(SERVER_SCOPE),
+            statuses,
+            "lead",
+        ),
+        (
+            "a lead outside the list: recheck",
+            for_bob(SERVER_SCOPE),
+            recheck,
+            "lead",
+        ),
+        (
+            "one of two outside the list",
+            for_bob(SERVER_SCOPE),
+            both,
+            "lead",
+        ),
+        (
+            "an empty list",
+            of(SERVER_SCOPE).claim("leads", json!([])),
+            statuses,
+            "lead",
+        ),
     ];
     for (why, token, door, code) in closed {
         let reply = knock(&world, door, Some(&token.bearer()), now).await;
@@ -174,10 +441,17 @@ async fn a_right_token_opens_only_what_it_names(world: World) {
         let problem = reply.problem(403, "forbidden");
         assert_eq!(problem.code.as_deref(), Some(code), "{why}");
         let challenge = reply.headers[WWW_AUTHENTICATE].to_str().unwrap();
-        assert!(challenge.contains("insufficient_scope"), "{why}: {challenge}");
+        assert!(
+            challenge.contains("insufficient_scope"),
+            "{why}: {challenge}"
+        );
     }
     let lead = world.stored_lead("ann").await.unwrap();
-    assert_eq!(lead.history.len(), 1, "a refused write must leave the lead as it was");
+    assert_eq!(
+        lead.history.len(),
+        1,
+        "a refused write must leave the lead as it was"
+    );
 }
 
 async fn right_tokens_get_in(world: World) {
@@ -193,17 +467,49 @@ async fn right_tokens_get_in(world: World) {
         ("the scheme in lower case", capitals("bearer")),
         ("the scheme in capitals", capitals("BEARER")),
         ("typ in lower case", good().header("typ", "jwt").bearer()),
-        ("aud as a list", good().claim("aud", json!(["billing", "leadlight"])).bearer()),
-        ("expired within the leeway", good().claim("iat", s - 600).claim("exp", s - 50).bearer()),
-        ("issued ahead within the leeway", good().claim("iat", s + 50).bearer()),
+        (
+            "aud as a list",
+            good()
+                .claim("aud", json!(["billing", "leadlight"]))
+                .bearer(),
+        ),
+        (
+            "expired within the leeway",
+            good().claim("iat", s - 600).claim("exp", s - 50).bearer(),
+        ),
+        (
+            "issued ahead within the leeway",
+            good().claim("iat", s + 50).bearer(),
+        ),
         ("valid from now", good().claim("nbf", s).bearer()),
-        ("times with a fraction", good().claim("iat", json!(seconds(s) - 0.5)).claim("exp", json!(seconds(s) + 599.5)).bearer()),
+        (
+            "times with a fraction",
+            good()
+                .claim("iat", json!(seconds(s) - 0.5))
+                .claim("exp", json!(seconds(s) + 599.5))
+                .bearer(),
+        ),
         ("an hour", good().claim("exp", s + 3_600).bearer()),
-        ("a widget's for 15 minutes", widget().claim("exp", s + 900).bearer()),
-        ("restricted to this lead", good().claim("leads", json!(["bob", "ann"])).bearer()),
+        (
+            "a widget's for 15 minutes",
+            widget().claim("exp", s + 900).bearer(),
+        ),
+        (
+            "restricted to this lead",
+            good().claim("leads", json!(["bob", "ann"])).bearer(),
+        ),
         ("without sub", good().without_claim("sub").bearer()),
-        ("claims of its own", good().claim("role", "sales").claim("jti", "1").bearer()),
-        ("scopes beside unknown ones", world.acme.token("openid  statuses\tleads:read", now).bearer()),
+        (
+            "claims of its own",
+            good().claim("role", "sales").claim("jti", "1").bearer(),
+        ),
+        (
+            "scopes beside unknown ones",
+            world
+                .acme
+                .token("openid  statuses\tleads:read", now)
+                .bearer(),
+        ),
     ];
     for (why, authorization) in right {
         for door in [DOORS[1], DOORS[3]] {
@@ -231,8 +537,14 @@ async fn a_refused_request_reads_and_writes_nothing_of_the_account(world: World)
     let now = Timestamp::now();
     let strangers: [(&str, Option<String>); 3] = [
         ("no token", None),
-        ("a widget that writes", Some(world.acme.token(WIDGET_SCOPE, now).bearer())),
-        ("a bad signature", Some(world.acme.token("", now).signature(&[1; 64]).bearer())),
+        (
+            "a widget that writes",
+            Some(world.acme.token(WIDGET_SCOPE, now).bearer()),
+        ),
+        (
+            "a bad signature",
+            Some(world.acme.token("", now).signature(&[1; 64]).bearer()),
+        ),
     ];
     for (why, authorization) in strangers {
         world.table_calls.take_calls();
@@ -240,7 +552,10 @@ async fn a_refused_request_reads_and_writes_nothing_of_the_account(world: World)
         assert!([401, 403].contains(&reply.status), "{why}: {reply:?}");
         let calls = world.table_calls.take_calls();
         let is_account = |key: &Value| key["sk"]["S"] == "account";
-        assert!(calls.iter().all(|call| is_account(&call.body["Key"])), "{why}: {calls:?}");
+        assert!(
+            calls.iter().all(|call| is_account(&call.body["Key"])),
+            "{why}: {calls:?}"
+        );
     }
 }
 

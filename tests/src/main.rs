@@ -17,4 +17,8 @@ mod tokens;
 mod world;
 
 mod access;
+mod feedback;
 mod lambda;
+mod leads;
+mod rechecks;
+mod statuses;

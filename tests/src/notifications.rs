@@ -20,8 +20,7 @@ pub(crate) const INVALID_DOMAIN: Bounce = Bounce("Transient", "General", "5.4.4"
 /// The sender's fault.
 pub(crate) const POLICY: Bounce = Bounce("Permanent", "General", "5.7.1");
 /// SES withheld the message: the address is on the AWS account's own list.
-pub(crate) const ON_ACCOUNT_LIST: Bounce =
-    Bounce("Permanent", "OnAccountSuppressionList", "5.1.1");
+pub(crate) const ON_ACCOUNT_LIST: Bounce = Bounce("Permanent", "OnAccountSuppressionList", "5.1.1");
 /// SES withheld the message: the address is on the list of all its customers.
 pub(crate) const ON_GLOBAL_LIST: Bounce = Bounce("Permanent", "Suppressed", "5.1.1");
 
@@ -121,9 +120,17 @@ pub(crate) fn of_account(mut notification: Value, account: &str) -> Value {
     notification
 }
 
+/// Without a word on who sent the message.
+pub(crate) fn of_nobody(mut notification: Value) -> Value {
+    notification["mail"] = json!({ "messageId": notification["mail"]["messageId"] });
+    notification
+}
+
 /// The text of a fixture.
 pub(crate) fn fixture_text(name: &str) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(name);
     std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 

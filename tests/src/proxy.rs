@@ -130,7 +130,10 @@ impl Proxy {
 
     /// The operations since the calls were last asked for, oldest first.
     pub(crate) fn take_operations(&self) -> Vec<String> {
-        self.take_calls().into_iter().map(|call| call.operation).collect()
+        self.take_calls()
+            .into_iter()
+            .map(|call| call.operation)
+            .collect()
     }
 }
 
@@ -225,7 +228,10 @@ impl State {
 
 impl Answer {
     fn bytes(&self) -> Vec<u8> {
-        let error = self.error.as_deref().map(|name| format!("x-amzn-errortype: {name}\r\n"));
+        let error = self
+            .error
+            .as_deref()
+            .map(|name| format!("x-amzn-errortype: {name}\r\n"));
         let head = format!(
             "HTTP/1.1 {} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{}\r\n",
             self.status,

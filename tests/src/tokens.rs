@@ -52,18 +52,30 @@ enum Signature {
 
 impl Issuer {
     pub(crate) fn new(id: &str) -> Self {
-        Self { account: account(id), key: SecretKey::generate_from_rng(&mut rand::rng()) }
+        Self {
+            account: account(id),
+            key: SecretKey::generate_from_rng(&mut rand::rng()),
+        }
     }
 
     pub(crate) fn public_keys(&self) -> BTreeMap<String, PublicKey> {
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": RFC_8037_PUBLIC });
-        let es = PublicKey { algorithm: item::Algorithm::Es256, key: self.public_pem() };
-        let ed = PublicKey { algorithm: item::Algorithm::EdDsa, key: jwk.to_string() };
+        let es = PublicKey {
+            algorithm: item::Algorithm::Es256,
+            key: self.public_pem(),
+        };
+        let ed = PublicKey {
+            algorithm: item::Algorithm::EdDsa,
+            key: jwk.to_string(),
+        };
         BTreeMap::from([("es-1".to_owned(), es), ("ed-1".to_owned(), ed)])
     }
 
     pub(crate) fn public_pem(&self) -> String {
-        self.key.public_key().to_public_key_pem(LineEnding::LF).unwrap()
+        self.key
+            .public_key()
+            .to_public_key_pem(LineEnding::LF)
+            .unwrap()
     }
 
     /// A token that is good for ten minutes from `now`.

@@ -4,8 +4,10 @@
 //! for feedback, whose time is in the notifications.
 
 use std::sync::{Arc, LazyLock, atomic};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::http::{HeaderMap, StatusCode};
@@ -137,7 +139,7 @@ impl World {
             dns,
             _engine: owned,
         };
-        world.rival.table.create().await.unwrap();
+        world.create_table().await;
         world.save_account(&world.acme, Policy::default()).await;
         world.save_account(&world.globex, Policy::default()).await;
         for identity in ["mail.acme.example", "acme-news", "acme-tenant"] {
@@ -148,6 +150,25 @@ impl World {
                 .unwrap();
         }
         world
+    }
+
+    /// With more patience than the functions have: Java may be starting still.
+    async fn create_table(&self) {
+        let patience = TimeoutConfig::builder()
+            .operation_timeout(Duration::from_secs(60))
+            .operation_attempt_timeout(Duration::from_secs(60))
+            .build();
+        let client = self.settings.dynamodb();
+        let config = client
+            .config()
+            .to_builder()
+            .timeout_config(patience)
+            .build();
+        let client = aws_sdk_dynamodb::Client::from_conf(config);
+        Table::new(client, self.settings.table.clone())
+            .create()
+            .await
+            .unwrap();
     }
 
     async fn save_account(&self, issuer: &Issuer, policy: Policy) {
