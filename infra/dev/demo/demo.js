@@ -161,7 +161,7 @@ async function showLead(id) {
     document.getElementById("lead-name").textContent = lead.name;
     document.getElementById("lead-company").textContent = lead.company;
     light.label = lead.name;
-    for (const field of ["name", "company", "address"]) details.elements[field].value = lead[field];
+    for (const field of ["name", "company", "address", "standing"]) details.elements[field].value = lead[field];
   };
   show();
   light.lead = id;
@@ -203,8 +203,9 @@ async function showLead(id) {
     try {
       await run();
     } catch (error) {
-      say(result, error.message, "bad");
-      if (error.document?.field?.includes("address")) showProblem(error);
+      const atField = error.document?.field?.includes("address");
+      if (atField) showProblem(error);
+      say(result, atField ? "Not saved." : error.message, "bad");
     }
     button.ariaDisabled = "false";
     refreshLog().catch(() => {});
@@ -214,13 +215,14 @@ async function showLead(id) {
   onSubmit(details, saved, "Saving…", async () => {
     clearProblem();
     const { name, company, address, standing } = Object.fromEntries(new FormData(details));
-    await call("PUT", path, { name, company, address, ...(standing && { standing }) });
+    // A standing that was not touched is not sent: the recipient may have said something newer.
+    await call("PUT", path, { name, company, address, ...(standing !== lead.standing && { standing }) });
     lead = await call("GET", path);
     show();
-    details.elements.standing.value = "";
     light.refresh();
     say(saved, "Saved.", "good");
-    showOutcome();
+    say(sent, "", "");
+    showOutcome().catch(() => {});
   });
 
   const sent = document.querySelector("[data-testid=send-result]");
@@ -237,9 +239,9 @@ async function showLead(id) {
 
   const outcome = document.getElementById("outcome");
   const scripted = document.querySelector("[data-testid=outcome-result]");
-  const showOutcome = () => {
-    outcome.value = "deliver";
-    scripted.textContent = "";
+  const showOutcome = async () => {
+    say(scripted, "", "");
+    outcome.value = (await call("GET", "ses/script"))[lead.address.toLowerCase()] ?? "deliver";
   };
   outcome.addEventListener("change", async () => {
     try {
@@ -263,7 +265,7 @@ async function showLead(id) {
   }));
 
   addEventListener("lead-light-change", () => refreshLog().catch(() => {}));
-  await refreshLog();
+  await Promise.all([refreshLog(), showOutcome()]);
   setInterval(() => {
     if (!document.hidden) refreshLog().catch(() => {});
   }, LOG_EVERY_MS);

@@ -153,7 +153,7 @@ fn detach(up: &Up, state: &Path) -> anyhow::Result<()> {
     // A session of its own, so that neither Ctrl-C here nor the end of the terminal ends it.
     let mut command = Command::new("setsid");
     command
-        .arg(std::env::current_exe()?)
+        .arg(this_program())
         .args(["up", "--built", "--port", &up.port.to_string()]);
     command
         .args(up.offline.then_some("--offline"))
@@ -189,6 +189,11 @@ fn detach(up: &Up, state: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// This program, even if a build has put another in its place meanwhile.
+fn this_program() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
+}
+
 async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -196,6 +201,8 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+
+    let _lock = occupy(state).await?;
 
     let servers = dns::system_servers();
     let is_offline = if up.offline {
@@ -253,6 +260,28 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
     std::fs::remove_file(&file).with_context(|| format!("remove {}", file.display()))?;
     println!("Ended.");
     Ok(())
+}
+
+/// Makes sure that no other process uses the state. The lock ends with the process, however that ends.
+async fn occupy(state: &Path) -> anyhow::Result<std::fs::File> {
+    std::fs::create_dir_all(state).with_context(|| format!("create {}", state.display()))?;
+    let path = state.join("lock");
+    let lock =
+        std::fs::File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let at = find_running()
+                .await
+                .map_or_else(String::new, |(running, _)| {
+                    format!(" at {} (process {})", running.origin, running.pid)
+                });
+            bail!("it is already running{at}; `cargo dev down` ends it")
+        }
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("lock {}", path.display()))
+        }
+    }
 }
 
 async fn end_requested() -> anyhow::Result<()> {
