@@ -30,14 +30,19 @@ pub(crate) struct Slot(pub(crate) u32);
 /// A connected element.
 #[derive(Clone)]
 pub(crate) struct Row {
-    pub(crate) host: HtmlElement,
-    pub(crate) root: ShadowRoot,
-    pub(crate) button: HtmlElement,
-    pub(crate) states: Rc<States>,
+    pub(crate) nodes: Rc<Nodes>,
     /// The lead, if the page named one.
     pub(crate) lead: Option<LeadId>,
     label: Option<String>,
     tone: Tone,
+}
+
+/// What an element is made of.
+pub(crate) struct Nodes {
+    pub(crate) host: HtmlElement,
+    pub(crate) root: ShadowRoot,
+    pub(crate) button: HtmlElement,
+    pub(crate) states: States,
     /// The document or shadow root that the element stands in.
     tree: EventTarget,
 }
@@ -91,29 +96,28 @@ pub fn connect(
     lead: Option<String>,
     label: Option<String>,
 ) -> u32 {
-    let tree: EventTarget = host.get_root_node().into();
+    let tree = host.get_root_node().into();
+    let row = Row {
+        nodes: Rc::new(Nodes {
+            host,
+            root,
+            button,
+            states,
+            tree,
+        }),
+        lead: None,
+        label,
+        tone: Tone::default(),
+    };
+    let nodes = row.nodes.clone();
     let (slot, is_new) = ROWS.with_borrow_mut(|rows| {
         rows.last += 1;
         let slot = Slot(rows.last);
-        let (states, tone, tree) = (Rc::new(states), Tone::default(), tree.clone());
-        let is_new = rows.enter(&tree);
-        rows.connected.insert(
-            slot,
-            Row {
-                host,
-                root,
-                button,
-                states,
-                lead: None,
-                label,
-                tone,
-                tree,
-            },
-        );
-        (slot, is_new)
+        rows.connected.insert(slot, row);
+        (slot, rows.enter(&nodes.tree))
     });
     if is_new {
-        listen_to_rows(&tree, true);
+        listen_to_rows(&nodes.tree, true);
     }
     assign(slot, lead);
     slot.0
@@ -147,8 +151,8 @@ pub fn disconnect(slot: u32) {
     let Some(row) = ROWS.with_borrow_mut(|rows| rows.connected.remove(&slot)) else {
         return;
     };
-    if ROWS.with_borrow_mut(|rows| rows.leave(&row.tree)) {
-        listen_to_rows(&row.tree, false);
+    if ROWS.with_borrow_mut(|rows| rows.leave(&row.nodes.tree)) {
+        listen_to_rows(&row.nodes.tree, false);
     }
 }
 
@@ -277,7 +281,7 @@ pub(crate) fn dispatch(
     let Ok(event) = CustomEvent::new_with_event_init_dict(name, &init) else {
         return true;
     };
-    row.host.dispatch_event(&event).unwrap_or(true)
+    row.nodes.host.dispatch_event(&event).unwrap_or(true)
 }
 
 /// Gives the row to a lead.
@@ -319,8 +323,8 @@ fn draw(slot: Slot) {
     let view = view(&row);
     let (tone, ..) = bubble::face(&view);
     bubble::draw(
-        &row.button,
-        &row.states,
+        &row.nodes.button,
+        &row.nodes.states,
         row.tone,
         tone,
         &bubble::words(&view, row.label.as_deref()),
@@ -400,7 +404,8 @@ fn hear(event: &Event) {
         "focusin" => {
             // A click moves the focus too, and says what it wants by itself.
             let by_key = |slot: &Slot| {
-                row(*slot).is_some_and(|row| row.button.matches(":focus-visible").unwrap_or(false))
+                row(*slot)
+                    .is_some_and(|row| row.nodes.button.matches(":focus-visible").unwrap_or(false))
             };
             if let Some(slot) = slot().filter(by_key) {
                 popover::act(Gesture::Focus(slot));

@@ -79,7 +79,7 @@ pub(crate) fn act(gesture: Gesture) {
 /// From above, a click in the open row may be one in the popover; so the open row's button is listened to by itself.
 pub(crate) fn hear_click(event: &Event, slot: Option<Slot>) {
     let (open, at_button) = POPOVER.with_borrow(|popover| {
-        let button = popover.row.as_ref().map(|row| &row.button);
+        let button = popover.row.as_ref().map(|row| &row.nodes.button);
         let at = event.current_target();
         let at_button = button.is_some_and(|button| at.is_some_and(|at| Object::is(&at, button)));
         (popover.intent.open(), at_button)
@@ -159,11 +159,11 @@ fn open(slot: Slot) {
     draw();
     let Some(surface) = surface() else { return };
     // The shadow root takes any node, and a popover that is in a document can be shown; where it is not, nobody sees it.
-    let _ = row.root.append_child(&surface);
+    let _ = row.nodes.root.append_child(&surface);
     let _ = surface.show_popover();
     tell_assistive(&row, true);
-    bubble::mark(&row.states, "open", true);
-    element::listen(&row.button, "click", true);
+    bubble::mark(&row.nodes.states, "open", true);
+    element::listen(&row.nodes.button, "click", true);
     listen_to_window(true);
     place();
     element::dispatch(&row, "lead-light-open", &[], false);
@@ -192,18 +192,18 @@ fn close(refocus: bool) {
         return;
     };
     listen_to_window(false);
-    element::listen(&row.button, "click", false);
-    if refocus && active_in(&row.root, &surface).is_some() {
+    element::listen(&row.nodes.button, "click", false);
+    if refocus && active_in(&row.nodes.root, &surface).is_some() {
         REFOCUSING.set(true);
         // An element that cannot be focused keeps the focus where it is.
-        let _ = row.button.focus();
+        let _ = row.nodes.button.focus();
         REFOCUSING.set(false);
     }
     // Throws for a popover that was taken out of the page with its row, and so is hidden already.
     let _ = surface.hide_popover();
     surface.remove();
     tell_assistive(&row, false);
-    bubble::mark(&row.states, "open", false);
+    bubble::mark(&row.nodes.states, "open", false);
     if let Some(lead) = &row.lead {
         client::forget_check(lead);
     }
@@ -231,7 +231,7 @@ fn draw() {
     let now = client::now();
     let content = content(&element::view(&row), check, now);
     if content.offer == Offer::None
-        && active_in(&row.root, &element)
+        && active_in(&row.nodes.root, &element)
             .is_some_and(|active| active.matches("[part=action]").unwrap_or(false))
     {
         // The button that has the focus is about to go. Left alone, the focus would fall out of the popover and close it.
@@ -329,7 +329,7 @@ fn place() {
     else {
         return;
     };
-    let bounds = row.button.get_bounding_client_rect();
+    let bounds = row.nodes.button.get_bounding_client_rect();
     let bubble = Area {
         left: bounds.x(),
         top: bounds.y(),
@@ -354,7 +354,7 @@ fn place() {
         width: surface.offset_width().into(),
         height: surface.offset_height().into(),
     };
-    let direction = window.get_computed_style(&row.host).ok().flatten();
+    let direction = window.get_computed_style(&row.nodes.host).ok().flatten();
     let direction = direction.and_then(|style| style.get_property_value("direction").ok());
     let place = placement::place(
         bubble,
@@ -414,12 +414,13 @@ fn listen_to_window(on: bool) {
 fn tell_assistive(row: &Row, open: bool) {
     // None of the names can be refused.
     let _ = row
+        .nodes
         .button
         .set_attribute("aria-expanded", if open { "true" } else { "false" });
     let _ = if open {
-        row.button.set_attribute("aria-controls", "popover")
+        row.nodes.button.set_attribute("aria-controls", "popover")
     } else {
-        row.button.remove_attribute("aria-controls")
+        row.nodes.button.remove_attribute("aria-controls")
     };
 }
 
@@ -433,10 +434,10 @@ fn active_in(root: &ShadowRoot, surface: &HtmlElement) -> Option<web_sys::Elemen
 /// can be followed: one at the host of such a root counts as within.
 fn is_within(event: &Event, row: &Row) -> bool {
     let path = event.composed_path();
-    if path.includes(&row.host, 0) {
+    if path.includes(&row.nodes.host, 0) {
         return true;
     }
-    let mut node: Node = row.host.clone().into();
+    let mut node: Node = row.nodes.host.clone().into();
     while let Ok(root) = node.get_root_node().dyn_into::<ShadowRoot>() {
         node = root.host().into();
         if Object::is(&path.get(0), &node) {
