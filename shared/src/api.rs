@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assessment::{Reason, Resolution};
 use crate::evidence::EvidenceId;
+use crate::gate::{GateDecision, Mode, Objection, Purpose, Resolver};
 use crate::lead::{CheckAgainRefusal, Lead, LeadAssessment, LeadId, Standing, Status};
 use crate::log::Entry;
 use crate::verification::Verdict;
@@ -191,6 +192,228 @@ pub struct LogReply {
     pub next_cursor: Option<String>,
 }
 
+/// `POST /v1/send-checks`: asks whether a message may go to 1 to [`MAX_CHECKED`](crate::gate::MAX_CHECKED) recipients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendChecksRequest {
+    /// The recipients. The same mailbox for the same lead is checked once.
+    pub recipients: Vec<CheckRecipient>,
+    /// What the message is for.
+    #[serde(default)]
+    pub purpose: Purpose,
+}
+
+/// A recipient of [`SendChecksRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRecipient {
+    /// The address: bare, in angle brackets, or behind a display name.
+    pub address: String,
+    /// The lead it is for, if it is for one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lead_id: Option<LeadId>,
+}
+
+/// The answer to [`SendChecksRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendChecksReply {
+    /// For all together: `allow` if no recipient is refused.
+    pub decision: GateDecision,
+    /// What the message was said to be for.
+    pub purpose: Purpose,
+    /// One answer for each different recipient, in the order asked.
+    pub recipients: Vec<RecipientAnswer>,
+    /// The decision in a form that can be shown to others. Absent if refused, and where the deployment signs none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub permit: Option<Permit>,
+}
+
+/// The gate's answer for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientAnswer {
+    /// The address, normalised.
+    pub address: String,
+    /// The lead, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lead_id: Option<LeadId>,
+    /// Where the recipient stands in the request, counted from 0; several places if it was named several times.
+    pub positions: Vec<usize>,
+    /// The decision.
+    pub decision: GateDecision,
+    /// What stands against it, if refused.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", default)]
+    pub blocked: Option<Blocked>,
+}
+
+/// Why a recipient is refused, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// The code of the [`Ground`](crate::gate::Ground): a [`Reason`]'s, `another_address` or `unsubscribed`.
+    pub reason: String,
+    /// The cause within the reason, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<String>,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Timestamp>,
+    /// The evidence that it follows from, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub because: Vec<EvidenceId>,
+    /// How it is taken away.
+    pub resolution: Resolution,
+    /// Who can.
+    pub resolver: Resolver,
+    /// What to do, in one sentence.
+    pub what_to_do: String,
+    /// The time before which Check again is not permitted, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub check_again_from: Option<Timestamp>,
+}
+
+impl From<Objection> for Blocked {
+    fn from(objection: Objection) -> Self {
+        Self {
+            reason: objection.ground.code().to_owned(),
+            cause: objection.ground.cause().map(str::to_owned),
+            resolver: objection.resolver(),
+            what_to_do: objection.what_to_do().to_owned(),
+            since: objection.since,
+            because: objection.because,
+            resolution: objection.resolution,
+            check_again_from: objection.check_again_from,
+        }
+    }
+}
+
+/// A signed statement that a check was passed. How to verify it: `GET /v1/permit-keys`, and the README.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permit {
+    /// The statement, a JWT.
+    pub token: String,
+    /// From when it is good no more.
+    pub expires_at: Timestamp,
+}
+
+/// `POST /v1/sends`: sends one message, if the gate lets it through. At most
+/// [`MAX_RECIPIENTS`](crate::gate::MAX_RECIPIENTS) recipients in all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendRequest {
+    /// The sender. Its address or domain must be a sending identity of the account.
+    pub from: Mailbox,
+    /// The recipients.
+    #[serde(default)]
+    pub to: Vec<SendRecipient>,
+    /// The recipients in copy.
+    #[serde(default)]
+    pub cc: Vec<SendRecipient>,
+    /// The recipients in blind copy.
+    #[serde(default)]
+    pub bcc: Vec<SendRecipient>,
+    /// Where answers go, if not to the sender.
+    #[serde(default)]
+    pub reply_to: Vec<Mailbox>,
+    /// The subject: one line.
+    pub subject: String,
+    /// The text. Text, HTML or both are needed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<String>,
+    /// The HTML.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub html: Option<String>,
+    /// Files that go with it.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+    /// Headers of the sender's own.
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    /// How recipients unsubscribe: the headers `List-Unsubscribe` and `List-Unsubscribe-Post`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub list_unsubscribe: Option<ListUnsubscribe>,
+    /// What becomes of the message if some recipients are refused.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What the message is for.
+    #[serde(default)]
+    pub purpose: Purpose,
+    /// The permit of an earlier check of the same recipients. It must be good; the recipients are checked again all the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub permit: Option<String>,
+}
+
+/// An address with a display name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mailbox {
+    /// The address, bare.
+    pub address: String,
+    /// The display name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+}
+
+/// A recipient of [`SendRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendRecipient {
+    /// The address, bare.
+    pub address: String,
+    /// The display name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+    /// The lead it is for, if it is for one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lead_id: Option<LeadId>,
+}
+
+/// A file that goes with a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attachment {
+    /// The file's name.
+    pub name: String,
+    /// Its media type, such as `application/pdf`; absent lets SES tell by the name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub content_type: Option<String>,
+    /// Its octets, in Base64 (RFC 4648 section 4).
+    pub content: String,
+}
+
+/// A header of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Its name. Names that the message or SES sets itself are refused.
+    pub name: String,
+    /// Its value: printable ASCII on one line.
+    pub value: String,
+}
+
+/// How recipients unsubscribe. At least one way is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListUnsubscribe {
+    /// An `https` address that takes the one-click POST of RFC 8058.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub url: Option<String>,
+    /// An address that takes mail with the subject `unsubscribe`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mailto: Option<String>,
+}
+
+/// The answer to [`SendRequest`]: SES has the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendReply {
+    /// SES's id of the message.
+    pub message_id: String,
+    /// What the tag `leadlight-request` says in SES's events about the message.
+    pub request_tag: String,
+    /// To whom it goes. Positions count To, Cc and Bcc one after the other.
+    pub sent_to: Vec<RecipientAnswer>,
+    /// Who was left out, by `mode: skip_blocked`.
+    pub skipped: Vec<RecipientAnswer>,
+}
+
 /// A problem document (RFC 9457), with the members that ours carry beside the standard ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -216,6 +439,12 @@ pub struct Problem {
     /// When to try again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retry_at: Option<Timestamp>,
+    /// The recipients for which a message was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub blocked: Vec<RecipientAnswer>,
+    /// What the tag `leadlight-request` says in SES's events, should the message have been sent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request_tag: Option<String>,
 }
 
 impl CheckAgainRefusal {

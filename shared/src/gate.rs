@@ -116,7 +116,7 @@ impl Objection {
             ground: Ground::Blocklisted(address.reason()?),
             since: address.since,
             because: address.because,
-            resolution: address.resolution?,
+            resolution: or_support(address.resolution),
             check_again_from: address.check_again_from,
         })
     }
@@ -138,6 +138,9 @@ impl Objection {
             (Ground::AnotherAddress, _) => "Save the lead with this address, then send again.",
             (Ground::Unsubscribed, _) => {
                 "Send no marketing mail until the person subscribes again."
+            }
+            (Ground::Blocklisted(Reason::SpamComplaint(_)), Resolution::SupportOnly) => {
+                "Reach the person through another channel first, then ask support to lift the block."
             }
             (Ground::Blocklisted(Reason::SpamComplaint(_)), _) => {
                 "Reach the person through another channel first."
@@ -205,7 +208,7 @@ impl Recipient<'_> {
             ground: Ground::Blocklisted(found.status.reason()?),
             since: found.since,
             because: found.because,
-            resolution: found.resolution?,
+            resolution: or_support(found.resolution),
             check_again_from: found.check_again_from,
         })
     }
@@ -253,4 +256,9 @@ impl Recipient<'_> {
         });
         words.max()
     }
+}
+
+/// Every block has a resolution. Were one without, it would still be a block, and for a person to look at.
+fn or_support(resolution: Option<Resolution>) -> Resolution {
+    resolution.unwrap_or(Resolution::SupportOnly)
 }

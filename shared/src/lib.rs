@@ -11,6 +11,7 @@ pub mod assessment;
 mod codes;
 pub mod evidence;
 pub mod feedback;
+pub mod gate;
 pub mod lead;
 pub mod log;
 pub mod policy;

@@ -66,7 +66,7 @@ prop_compose! {
     }
 }
 
-fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+pub(crate) fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     prop::collection::vec(pieces_one(), 0..80)
 }
 

@@ -15,6 +15,7 @@ mod address;
 mod api;
 mod assessment;
 mod feedback;
+mod gate;
 mod laws;
 mod lead;
 mod log;
