@@ -152,17 +152,22 @@ pub(crate) fn evidence_of(record: Option<&AddressRecord>) -> Cow<'_, Evidence> {
 
 /// The evidence of one address, and how its account reads it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject<'a> {
-    pub(crate) account: &'a AccountId,
-    pub(crate) policy: &'a Policy,
-    pub(crate) address: &'a AddressKey,
+pub struct Subject<'a> {
+    /// The account.
+    pub account: &'a AccountId,
+    /// Its policy.
+    pub policy: &'a Policy,
+    /// The address.
+    pub address: &'a AddressKey,
 }
 
 /// Evidence that was applied.
 #[derive(Debug)]
-pub(crate) struct Applied {
-    pub(crate) outcome: Outcome,
-    pub(crate) record: AddressRecord,
+pub struct Applied {
+    /// How that ended.
+    pub outcome: Outcome,
+    /// The record as it stands then.
+    pub record: AddressRecord,
 }
 
 /// Merges evidence into the record of an address. `loaded` is the record as it was read, `addition` what is merged into the
@@ -170,7 +175,10 @@ pub(crate) struct Applied {
 ///
 /// Complaints of the addition are put on every lead that has or had the address first, whether or not the evidence knows them
 /// already, and once more afterwards, for leads that took the address meanwhile.
-pub(crate) async fn apply_evidence(
+///
+/// # Errors
+/// When the table cannot be asked, or every race is lost. Trying again is safe.
+pub async fn apply_evidence(
     table: &Table,
     subject: Subject<'_>,
     loaded: Option<Stored<AddressRecord>>,

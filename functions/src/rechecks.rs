@@ -1,6 +1,6 @@
 //! `POST /v1/leads/{id}/rechecks`: Check again, pressed for one lead.
 //!
-//! The address is verified now; if it can be delivered to, it comes off SES's own suppression list and is released, in this order,
+//! The address is verified now; if it can be delivered to, it comes off SES's own suppression lists and is released, in this order,
 //! so that no safelisting lies. Where nothing can be found out, nothing changes. The server decides by itself whether the press is
 //! permitted, whatever the page offered.
 
@@ -13,8 +13,8 @@ use jiff::tz::TimeZone;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use leadlight::api::{LeadStatus, Outcome, RecheckReply};
-use leadlight::assessment::objection;
-use leadlight::evidence::{AddressRecord, Attribution, Authority, Evidence, Fact, Piece, Report};
+use leadlight::assessment::{Reason, objection};
+use leadlight::evidence::{AddressRecord, Authority, Evidence, Fact, Piece, SuppressionList};
 use leadlight::lead::{Lead, LeadEvent, LeadId};
 use leadlight::verification::Verdict;
 
@@ -25,7 +25,7 @@ use crate::apply::{
 use crate::config::App;
 use crate::exchange;
 use crate::problem::{Refusal, chain};
-use crate::suppression_list::Entry;
+use crate::suppression_list::List;
 use crate::table::item::{Key, Stored};
 use crate::table::{Commit, Consistency};
 use crate::verifier::Freshness;
@@ -197,8 +197,16 @@ impl Press<'_> {
         if objection(&verdict, self.caller.policy()).is_some() {
             return Examination::Objectionable(verdict);
         }
-        let list = &self.app.suppression_list;
-        let entries = match list.find(&self.spellings()).await {
+        let tenant = self.caller.ses_tenant();
+        let reason = self.known.assess(self.caller.policy(), self.now);
+        if tenant.is_none()
+            && reason.status.reason() == Some(Reason::WithheldByProvider(SuppressionList::Tenant))
+        {
+            tracing::error!(account = %self.caller.account, "an SES tenant withholds mail of an account whose item names no SES tenant");
+            return Examination::Failed(None);
+        }
+        let lists = &self.app.suppression_list;
+        let entries = match lists.find(&List::of(tenant), &self.spellings()).await {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::warn!(error = chain(&error), address.key = %self.known.address, "could not ask SES about an address");
@@ -208,13 +216,13 @@ impl Press<'_> {
         let complaints: Vec<Piece> = entries
             .iter()
             .filter(|entry| entry.is_complaint)
-            .map(|entry| self.complaint(entry))
+            .map(|entry| entry.piece(&self.known.address, self.now))
             .collect();
         if !complaints.is_empty() {
             return Examination::ComplainedOf(verdict, complaints);
         }
         for entry in &entries {
-            if let Err(error) = list.remove(&entry.spelling).await {
+            if let Err(error) = lists.remove(&entry.list, &entry.spelling).await {
                 tracing::warn!(error = chain(&error), address.key = %self.known.address, "could not clear an address with SES");
                 return Examination::Failed(None);
             }
@@ -222,36 +230,26 @@ impl Press<'_> {
         Examination::Passed(verdict)
     }
 
-    /// Every spelling under which SES may hold the address.
-    fn spellings(&self) -> BTreeSet<String> {
+    /// Every spelling under which SES may hold the address, likeliest first: those it used itself, and of them the one that
+    /// the lead's mail is sent to.
+    fn spellings(&self) -> Vec<String> {
         let address = &self.known.lead.item.address;
         let record = self.known.record.as_ref().map(|stored| &stored.item);
-        let known = record.into_iter().flat_map(|record| {
-            record
-                .spellings
-                .iter()
-                .cloned()
-                .chain([record.address.as_str().to_owned()])
-        });
-        known
+        let used = record.map(|record| &record.spellings);
+        let known = record.map(|record| record.address.as_str().to_owned());
+        let all: BTreeSet<String> = used
+            .into_iter()
+            .flatten()
+            .cloned()
+            .chain(known)
             .chain([address.as_str().to_owned(), address.key_form()])
-            .collect()
-    }
-
-    fn complaint(&self, entry: &Entry) -> Piece {
-        let report = Report {
-            message: None,
-            classification: "OnAccountSuppressionList".to_owned(),
-            status: None,
-            diagnostic: None,
-        };
-        let fact = Fact::Complaint {
-            attribution: Attribution::Certain,
-            report,
-        };
-        let source = entry.source.as_deref().unwrap_or("ses-suppression-list");
-        let at = entry.since.map_or(self.now, |since| since.min(self.now));
-        Piece::new(fact, source, &self.known.address, at, self.now)
+            .collect();
+        let mut all: Vec<String> = all.into_iter().collect();
+        all.sort_by_key(|spelling| {
+            let is_used = used.is_some_and(|used| used.contains(spelling));
+            (!is_used, spelling != address.as_str())
+        });
+        all
     }
 
     fn verification(&self, verdict: &Verdict) -> Piece {

@@ -72,6 +72,8 @@ impl Rig {
             credentials: aws_credential_types::Credentials::new("id", "key", None, None, "test"),
             dynamodb_endpoint: Some(table_endpoint),
             sesv2_endpoint: Some(ses_endpoint),
+            configuration_set: None,
+            permit_key: None,
         };
         let past_the_proxy = Settings {
             dynamodb_endpoint: Some(engine),
@@ -95,7 +97,14 @@ impl Rig {
             },
         )]);
         app.table
-            .save_account(&account, &Account { policy, keys })
+            .save_account(
+                &account,
+                &Account {
+                    policy,
+                    keys,
+                    ses_tenant: None,
+                },
+            )
             .await
             .unwrap();
         let private = secret.to_pkcs8_pem(LineEnding::LF).unwrap();

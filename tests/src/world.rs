@@ -175,6 +175,7 @@ impl World {
         let account = Account {
             policy,
             keys: issuer.public_keys(),
+            ses_tenant: None,
         };
         self.table()
             .save_account(&issuer.account, &account)

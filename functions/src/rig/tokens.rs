@@ -307,6 +307,7 @@ async fn another_accounts_lead_does_not_exist() {
             &Account {
                 policy: Policy::default(),
                 keys,
+                ses_tenant: None,
             },
         )
         .await

@@ -121,6 +121,7 @@ impl LocalAccount {
         Ok(Account {
             policy,
             keys: [(KEY_ID.to_owned(), key)].into(),
+            ses_tenant: None,
         })
     }
 
