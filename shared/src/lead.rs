@@ -450,10 +450,10 @@ impl Lead {
         }
     }
 
-    /// The newer of what the CRM said and what the recipient said. A release never resurrects consent.
+    /// The newer of what the CRM said and what the recipient said, who also wins a tie. A release never resurrects consent.
     fn standing_now(&self, evidence: &Evidence) -> Standing {
         match evidence.subscription() {
-            Some((at, true)) if at > self.standing_since => Standing::Unsubscribed,
+            Some((at, true)) if at >= self.standing_since => Standing::Unsubscribed,
             Some(_) | None => self.standing,
         }
     }

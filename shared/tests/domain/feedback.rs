@@ -929,3 +929,24 @@ fn a_clamped_time_is_flagged_in_the_evidence() {
         assert_eq!(feedback.piece(&key()).clamped, clamped, "{time}");
     }
 }
+
+#[test]
+fn a_missing_status_is_taken_from_the_servers_text() {
+    let status = |diagnostic: &str| {
+        let recipients = json!([{ "emailAddress": "ann@example.com", "action": "failed", "diagnosticCode": diagnostic }]);
+        let feedback = read(&bounce("Permanent", "General", recipients))
+            .feedback
+            .remove(0);
+        let Fact::HardBounce { report, .. } = feedback.fact else {
+            panic!("{feedback:?}")
+        };
+        report.status
+    };
+    assert_eq!(status("smtp; 550-5.1.1 gone").as_deref(), Some("5.1.1"));
+    assert_eq!(
+        status("smtp; 550 5.1.1000 gone"),
+        None,
+        "details have three digits at most"
+    );
+    assert_eq!(status("smtp; 550 3.1.1 gone"), None, "there is no class 3");
+}

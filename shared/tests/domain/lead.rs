@@ -371,3 +371,66 @@ fn a_held_lead_survives_being_written_down() {
     let written = serde_json::to_string(&lead).unwrap();
     assert_eq!(serde_json::from_str::<Lead>(&written).unwrap(), lead);
 }
+
+#[test]
+fn of_many_complaints_the_newest_of_each_attribution_is_kept() {
+    let mut lead = moved(&[]);
+    let many = (1..20).map(|n| {
+        let attribution = if n % 2 == 0 {
+            Attribution::Certain
+        } else {
+            Attribution::Candidate
+        };
+        complaint(day(n), attribution)
+    });
+    lead.mark_complaints(&many.collect::<Vec<_>>());
+    let kept: Vec<_> = lead
+        .complaints
+        .iter()
+        .map(|kept| (kept.at, kept.attribution))
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            (day(18), Attribution::Certain),
+            (day(19), Attribution::Candidate)
+        ]
+    );
+}
+
+#[test]
+fn the_addresss_certain_complaint_is_shown_before_the_leads_possible_one() {
+    let mut lead = moved(&[]);
+    lead.mark_complaints(&[complaint(day(6), Attribution::Candidate)]);
+    let at_address = complaint(day(7), Attribution::Certain);
+    let shown = assessed(&lead, std::slice::from_ref(&at_address), day(9));
+    assert_eq!(
+        (shown.resolution, shown.because),
+        (Some(Resolution::Never), vec![at_address.id])
+    );
+}
+
+#[test]
+fn at_the_very_same_time_the_recipient_wins() {
+    let unsubscribed = piece(day(0), Fact::Subscription { unsubscribed: true });
+    assert_eq!(
+        assessed(&ann(), &[unsubscribed], day(1)).standing,
+        Standing::Unsubscribed
+    );
+    let lead = moved(&[complaint(day(1), Attribution::Certain)]);
+    let consent_then = assessed(&lead, &[support(day(1), true)], day(9));
+    assert!(
+        consent_then.status.reason().is_some(),
+        "consent of the same moment lifts nothing"
+    );
+}
+
+#[test]
+fn every_status_has_its_code() {
+    let codes = [Status::SoftBouncing, Status::Blocklisted(MISSING)].map(Status::code);
+    assert_eq!(codes, ["soft_bouncing", "blocklisted"]);
+    assert_eq!(
+        Status::Standing(Standing::Unconfirmed).code(),
+        "unconfirmed"
+    );
+}
