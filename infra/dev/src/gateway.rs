@@ -11,19 +11,22 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use leadlight::api::Problem;
 use leadlight_functions::config::App;
 use leadlight_functions::{leads, rechecks, statuses};
 use serde_json::{Map, Value, json};
 
+use crate::execution::Execution;
+
 /// The most octets of a request's body: what Lambda takes as one event.
 const MAX_BODY_OCTETS: usize = 6 * 1024 * 1024;
 
-/// Sends requests to the functions of one process.
+/// Sends requests to the functions of this process.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    app: Arc<App>,
+    execution: Execution,
 }
 
 /// The event of a request. `query` goes without its `?`; names of headers must be lower case.
@@ -79,10 +82,8 @@ pub fn http_event(
 }
 
 impl Gateway {
-    /// A gateway to the functions that share `app`.
-    #[must_use]
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+    pub(crate) fn new(execution: Execution) -> Self {
+        Self { execution }
     }
 
     /// Answers a request as the deployed API does.
@@ -163,22 +164,28 @@ impl Gateway {
     }
 
     async fn invoke(&self, event: &Value) -> anyhow::Result<Response> {
-        let request =
-            lambda_http::request::from_str(&event.to_string()).context("read the event")?;
-        let path = request.uri().path();
-        let response = if path == "/v1/statuses" {
-            statuses::handle(&self.app, request).await
-        } else if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") {
-            rechecks::handle(&self.app, request).await
-        } else {
-            leads::handle(&self.app, request).await
-        };
-        let (parts, body) = response.into_parts();
+        let event = event.to_string();
+        let invocation =
+            move |app: Arc<App>| async move { route(&app, &event).await }.boxed_local();
+        let (parts, body) = self.execution.run(invocation).await??.into_parts();
         Ok(Response::from_parts(
             parts,
             axum::body::Body::from(body.to_vec()),
         ))
     }
+}
+
+/// The routes of the deployed API, to the function of each.
+async fn route(app: &App, event: &str) -> anyhow::Result<lambda_http::Response<lambda_http::Body>> {
+    let request = lambda_http::request::from_str(event).context("read the event")?;
+    let path = request.uri().path();
+    Ok(if path == "/v1/statuses" {
+        statuses::handle(app, request).await
+    } else if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") {
+        rechecks::handle(app, request).await
+    } else {
+        leads::handle(app, request).await
+    })
 }
 
 /// A problem document (RFC 9457) of the local stack's own.

@@ -10,6 +10,7 @@ pub mod crm;
 pub mod demo;
 pub mod dns;
 pub mod engine;
+mod execution;
 pub mod gateway;
 pub mod lambdas;
 pub mod ledger;

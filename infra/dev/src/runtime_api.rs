@@ -347,11 +347,7 @@ mod tests {
     use super::*;
 
     /// Polls once, as a function's runtime does, and posts `answer` to `verb`.
-    async fn answer_once(
-        api: &RuntimeApi,
-        verb: &str,
-        answer: Value,
-    ) -> (Value, reqwest::StatusCode) {
+    async fn answer_once(api: &RuntimeApi, verb: &str, answer: Value) -> (Value, StatusCode) {
         let root = format!("http://{}/2018-06-01/runtime", api.address);
         let client = reqwest::Client::new();
         let next = client

@@ -15,6 +15,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
@@ -30,6 +31,7 @@ use crate::account::LocalAccount;
 use crate::crm::{self, Crm};
 use crate::dns::{self, Zone};
 use crate::engine::Engine;
+use crate::execution::Execution;
 use crate::gateway::{self, Gateway};
 use crate::ledger::Ledger;
 use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
@@ -156,8 +158,9 @@ impl Stack {
         let (account, neighbour) = (account(DEMO)?, account(NEIGHBOUR)?);
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
 
-        let polling = queue.poll(&feedback_function(&app));
-        let gateway = Gateway::new(Arc::clone(&app));
+        let execution = Execution::start(Arc::clone(&app))?;
+        let polling = queue.poll(&feedback_function(execution.clone()));
+        let gateway = Gateway::new(execution.clone());
         let file = folder.map(|folder| folder.join("crm.json"));
         let crm = Crm::open(
             file.as_deref(),
@@ -172,7 +175,7 @@ impl Stack {
         }
 
         let local = Local {
-            app: Arc::clone(&app),
+            execution: execution.clone(),
             queue: queue.clone(),
             status: StackStatus {
                 pid: std::process::id(),
@@ -258,6 +261,8 @@ fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::R
         credentials: aws::credentials(),
         dynamodb_endpoint: Some(engine.endpoint()),
         sesv2_endpoint: Some(ses.endpoint()),
+        configuration_set: Some(crm::CONFIGURATION_SET.to_owned()),
+        permit_key: Some(PermitKey::generate()?),
     })
 }
 
@@ -300,20 +305,28 @@ async fn provision(
     Ok(())
 }
 
-fn feedback_function(app: &Arc<App>) -> Consumer {
-    let app = Arc::clone(app);
-    Arc::new(move |event| {
-        let app = Arc::clone(&app);
-        Box::pin(async move {
+/// One invocation of the feedback function.
+async fn feed(execution: &Execution, event: Value) -> anyhow::Result<Value> {
+    let invocation = move |app: Arc<App>| {
+        async move {
             let deadline = Instant::now() + FEEDBACK_TIMEOUT;
-            Ok(feedback::handle(&app, event, Some(deadline)).await?)
-        })
+            feedback::handle(&app, event, Some(deadline)).await
+        }
+        .boxed_local()
+    };
+    Ok(execution.run(invocation).await??)
+}
+
+fn feedback_function(execution: Execution) -> Consumer {
+    Arc::new(move |event| {
+        let execution = execution.clone();
+        Box::pin(async move { feed(&execution, event).await })
     })
 }
 
 /// What the endpoints below `/local` need.
 struct Local {
-    app: Arc<App>,
+    execution: Execution,
     queue: Queue,
     status: StackStatus,
 }
@@ -385,17 +398,13 @@ async fn hand_over(State(local): State<Arc<Local>>, body: Bytes) -> Response {
         Ok(event) if event.get("Records").is_some() || event.get("detail-type").is_some() => event,
         _ => json!({ "Records": [queue::sqs_record(&text, Timestamp::now())] }),
     };
-    let deadline = Instant::now() + FEEDBACK_TIMEOUT;
-    match feedback::handle(&local.app, event, Some(deadline)).await {
+    match feed(&local.execution, event).await {
         Ok(answer) => axum::Json(answer).into_response(),
-        Err(error) => {
-            let error = anyhow::Error::from(error);
-            gateway::problem(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "feedback-failed",
-                &format!("{error:#}"),
-            )
-        }
+        Err(error) => gateway::problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "feedback-failed",
+            &format!("{error:#}"),
+        ),
     }
 }
 
