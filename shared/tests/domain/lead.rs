@@ -434,3 +434,16 @@ fn every_status_has_its_code() {
         "unconfirmed"
     );
 }
+
+#[test]
+fn the_day_comes_when_it_can_be_checked_again() {
+    let pieces = [recheck(day(30)), hard(day(31), BounceCause::Unspecified)];
+    let seen_early = assessed(&ann(), &pieces, day(40));
+    assert_eq!(
+        seen_early.may_check_again(day(60)),
+        Ok(()),
+        "thirty days after the release"
+    );
+    let moment_before = day(60).checked_sub(SignedDuration::from_millis(1)).unwrap();
+    assert!(seen_early.may_check_again(moment_before).is_err());
+}
