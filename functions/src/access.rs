@@ -44,17 +44,14 @@ pub enum Scope {
     LeadsRead,
     /// Saving leads.
     LeadsWrite,
-    /// Asking the gate, and sending.
-    Sends,
 }
 
 impl Scope {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 4] = [
         Self::Statuses,
         Self::Rechecks,
         Self::LeadsRead,
         Self::LeadsWrite,
-        Self::Sends,
     ];
 
     /// The word in the claim `scope`.
@@ -65,7 +62,6 @@ impl Scope {
             Self::Rechecks => "rechecks",
             Self::LeadsRead => "leads:read",
             Self::LeadsWrite => "leads:write",
-            Self::Sends => "sends",
         }
     }
 
@@ -73,7 +69,7 @@ impl Scope {
     fn is_for_widgets(self) -> bool {
         match self {
             Self::Statuses | Self::Rechecks | Self::LeadsRead => true,
-            Self::LeadsWrite | Self::Sends => false,
+            Self::LeadsWrite => false,
         }
     }
 }
@@ -119,19 +115,6 @@ impl Caller {
         ))
     }
 
-    /// Whether the token is good for a recipient of the lead `lead`, if it is of one. A token that is restricted to some leads
-    /// is good for nobody else.
-    ///
-    /// # Errors
-    /// When the token is restricted to other leads: 403.
-    pub fn permit_recipient(&self, lead: Option<&LeadId>) -> Result<(), Refusal> {
-        match lead {
-            Some(lead) => self.permit_lead(lead),
-            None if self.leads.is_none() => Ok(()),
-            None => Err(Self::other_leads()),
-        }
-    }
-
     /// Whether the token is good for `lead`.
     ///
     /// # Errors
@@ -140,16 +123,12 @@ impl Caller {
         if self.leads.as_ref().is_none_or(|leads| leads.contains(lead)) {
             return Ok(());
         }
-        Err(Self::other_leads())
-    }
-
-    fn other_leads() -> Refusal {
         let challenge = "Bearer realm=\"leadlight\", error=\"insufficient_scope\"";
-        Refusal::forbidden(
+        Err(Refusal::forbidden(
             "lead",
             "the token is restricted to other leads",
             challenge,
-        )
+        ))
     }
 }
 
