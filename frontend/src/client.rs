@@ -122,7 +122,7 @@ pub(crate) fn want(lead: &LeadId) {
     flush();
 }
 
-/// The page is looked at again.
+/// The page is looked at again, or the network is back.
 pub(crate) fn want_shown() {
     STATUSES.with_borrow_mut(|statuses| statuses.want_shown(now()));
     flush();

@@ -72,7 +72,8 @@ const HEARD: &[&str] = &["pointerover", "pointerout", "focusin", "focusout", "cl
 pub fn start(page: Page, early: Option<Early>) {
     let page = Rc::new(page);
     ROWS.with_borrow_mut(|rows| rows.page = Some(page.clone()));
-    if let Some(document) = document() {
+    if let (Some(window), Some(document)) = (window(), document()) {
+        listen(&window, "online", true);
         listen(&document, "visibilitychange", true);
     }
     client::start(page, early);
@@ -401,16 +402,17 @@ fn hear(event: &Event) {
                 });
             }
         }
-        "focusin" => {
-            // A click moves the focus too, and says what it wants by itself.
-            let by_key = |slot: &Slot| {
-                row(*slot)
-                    .is_some_and(|row| row.nodes.button.matches(":focus-visible").unwrap_or(false))
-            };
-            if let Some(slot) = slot().filter(by_key) {
-                popover::act(Gesture::Focus(slot));
+        "focusin" => match slot() {
+            Some(slot) => {
+                // A click moves the focus too, and says what it wants by itself.
+                let by_key = row(slot)
+                    .is_some_and(|row| row.nodes.button.matches(":focus-visible").unwrap_or(false));
+                if by_key {
+                    popover::act(Gesture::Focus(slot));
+                }
             }
-        }
+            None => popover::hear(event),
+        },
         "focusout" => {
             let elsewhere = event
                 .dyn_ref::<FocusEvent>()
@@ -423,6 +425,7 @@ fn hear(event: &Event) {
             }
         }
         "click" => popover::hear_click(event, slot()),
+        "online" => client::want_shown(),
         "visibilitychange" => {
             if document().is_some_and(|document| !document.hidden()) {
                 client::want_shown();

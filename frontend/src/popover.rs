@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use js_sys::Object;
 use leadlight::lead::LeadId;
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, HtmlElement, KeyboardEvent, Node, ShadowRoot};
+use web_sys::{Event, FocusOptions, HtmlElement, KeyboardEvent, Node, ShadowRoot};
 use yew::{AppHandle, Component, Context, Html, Properties, Renderer, html};
 
 use self::content::{Content, Offer, Sentence, content};
@@ -67,7 +67,7 @@ pub(crate) fn act(gesture: Gesture) {
     for effect in effects {
         match effect {
             Effect::Open(slot) => open(slot),
-            Effect::Pin(slot) => pin(slot),
+            Effect::Pin { slot, focus } => pin(slot, focus),
             Effect::Close { refocus, .. } => close(refocus),
             Effect::Wait(ms) => wait(ms),
         }
@@ -79,9 +79,8 @@ pub(crate) fn act(gesture: Gesture) {
 /// From above, a click in the open row may be one in the popover; so the open row's button is listened to by itself.
 pub(crate) fn hear_click(event: &Event, slot: Option<Slot>) {
     let (open, at_button) = POPOVER.with_borrow(|popover| {
-        let button = popover.row.as_ref().map(|row| &row.nodes.button);
-        let at = event.current_target();
-        let at_button = button.is_some_and(|button| at.is_some_and(|at| Object::is(&at, button)));
+        let row = popover.row.as_ref();
+        let at_button = row.is_some_and(|row| is_at(event, &row.nodes.button));
         (popover.intent.open(), at_button)
     });
     match (slot, open) {
@@ -122,6 +121,16 @@ pub(crate) fn hear(event: &Event) {
             });
             if !inside {
                 act(Gesture::PressOutside);
+            }
+        }
+        "focusin" => {
+            let open = POPOVER.with_borrow(|popover| {
+                let surface = popover.surface.as_ref();
+                let inside = surface.is_some_and(|surface| is_at(event, &surface.element));
+                popover.intent.open().filter(|_| inside)
+            });
+            if let Some(slot) = open {
+                act(Gesture::Engage(slot));
             }
         }
         "scroll" | "resize" | "toggle" => place(),
@@ -169,9 +178,9 @@ fn open(slot: Slot) {
     element::dispatch(&row, "lead-light-open", &[], false);
 }
 
-fn pin(slot: Slot) {
+fn pin(slot: Slot, focus: bool) {
     let still_open = POPOVER.with_borrow_mut(|popover| {
-        popover.focus_due = true;
+        popover.focus_due = focus;
         popover.intent.open() == Some(slot)
     });
     if still_open {
@@ -196,7 +205,9 @@ fn close(refocus: bool) {
     if refocus && active_in(&row.nodes.root, &surface).is_some() {
         REFOCUSING.set(true);
         // An element that cannot be focused keeps the focus where it is.
-        let _ = row.nodes.button.focus();
+        let quietly = FocusOptions::new();
+        quietly.set_prevent_scroll(true);
+        let _ = row.nodes.button.focus_with_options(&quietly);
         REFOCUSING.set(false);
     }
     // Throws for a popover that was taken out of the page with its row, and so is hidden already.
@@ -298,7 +309,9 @@ fn surface() -> Option<HtmlElement> {
         // None of the names can be refused.
         let _ = element.set_attribute(name, value);
     }
-    element::listen(&element, "toggle", true);
+    for kind in ["toggle", "focusin"] {
+        element::listen(&element, kind, true);
+    }
     let app =
         Renderer::<Body>::with_root_and_props(element.clone().into(), Shown::default()).render();
     POPOVER.with_borrow_mut(|popover| {
@@ -422,6 +435,13 @@ fn tell_assistive(row: &Row, open: bool) {
     } else {
         row.nodes.button.remove_attribute("aria-controls")
     };
+}
+
+/// Whether `node` is where `event` is being heard.
+fn is_at(event: &Event, node: &HtmlElement) -> bool {
+    event
+        .current_target()
+        .is_some_and(|at| Object::is(&at, node))
 }
 
 /// What has the focus, if that is `surface` or in it.

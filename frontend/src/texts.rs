@@ -205,18 +205,18 @@ pub(crate) fn fault(fault: Fault) -> (&'static str, &'static str) {
     let name = "Status not available";
     let sentence = match fault {
         Fault::Offline => {
-            "The status could not be read, because the server was not reached. It is tried again by itself."
+            "The status could not be read, because the server was not reached. Open this again to retry."
         }
         Fault::Unauthorised => {
             "The status could not be read, because your session has ended. Reload the page."
         }
         Fault::Forbidden => "You may not see the status of this lead.",
         Fault::Busy => {
-            "The status could not be read, because of too many requests. It is tried again by itself."
+            "The status could not be read, because of too many requests. Open this again in a while."
         }
         Fault::InvalidLead => "The page names no lead here, or one that cannot exist.",
         Fault::NotFound | Fault::Refused | Fault::Unavailable => {
-            "The status could not be read just now. It is tried again by itself."
+            "The status could not be read just now. Open this again to retry."
         }
     };
     (name, sentence)

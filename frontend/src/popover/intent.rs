@@ -25,6 +25,8 @@ pub(crate) enum Gesture {
     Blur(Slot),
     /// The bubble was clicked, tapped, or pressed by key.
     Press(Slot),
+    /// The focus went into the popover: somebody works with it.
+    Engage(Slot),
     /// The page asks to show it.
     Show(Slot),
     /// The page asks to hide it, or the bubble is no longer there to point at.
@@ -42,8 +44,8 @@ pub(crate) enum Gesture {
 pub(crate) enum Effect {
     /// Open the popover at a bubble.
     Open(Slot),
-    /// Let the focus go into it.
-    Pin(Slot),
+    /// Keep it open, reachable by key, and move the focus into it where `focus` says so.
+    Pin { slot: Slot, focus: bool },
     /// Close it. The focus, if inside, goes back to the bubble where `refocus` says so.
     Close { slot: Slot, refocus: bool },
     /// Come back with [`Gesture::Elapsed`] after this many milliseconds; any earlier such wish is void.
@@ -120,12 +122,18 @@ impl Intent {
             Gesture::Press(slot) | Gesture::Show(slot) => {
                 self.show(slot, now, &mut effects);
                 if !std::mem::replace(&mut self.pinned, true) {
-                    effects.push(Effect::Pin(slot));
+                    effects.push(Effect::Pin { slot, focus: true });
+                }
+            }
+            Gesture::Engage(slot) => {
+                if self.open == Some(slot) && !std::mem::replace(&mut self.pinned, true) {
+                    self.pending = None;
+                    effects.push(Effect::Pin { slot, focus: false });
                 }
             }
             Gesture::Hide(slot) => {
                 if self.open == Some(slot) {
-                    self.close(false, now, &mut effects);
+                    self.close(true, now, &mut effects);
                 }
                 if self.pending == Some(Pending::Open(slot)) {
                     self.pending = None;
@@ -201,6 +209,10 @@ mod tests {
         }
     }
 
+    const PIN_A: Effect = Effect::Pin {
+        slot: A,
+        focus: true,
+    };
     const CLOSE_A: Effect = Effect::Close {
         slot: A,
         refocus: false,
@@ -239,7 +251,7 @@ mod tests {
     #[test]
     fn warmth_lasts_a_second() {
         check(&[
-            (0.0, Gesture::Show(A), &[Effect::Open(A), Effect::Pin(A)]),
+            (0.0, Gesture::Show(A), &[Effect::Open(A), PIN_A]),
             (10.0, Gesture::PressOutside, &[CLOSE_A]),
             (1_009.0, Gesture::Enter(B), &[Effect::Open(B)]),
             (
@@ -258,7 +270,7 @@ mod tests {
     fn a_press_pins_a_preview_and_a_second_press_closes_it() {
         check(&[
             (0.0, Gesture::Focus(A), &[Effect::Open(A)]),
-            (10.0, Gesture::Press(A), &[Effect::Pin(A)]),
+            (10.0, Gesture::Press(A), &[PIN_A]),
             (20.0, Gesture::Enter(B), &[]),
             (30.0, Gesture::Leave(B), &[]),
             (
@@ -275,7 +287,7 @@ mod tests {
     #[test]
     fn what_is_pinned_stays_when_the_pointer_leaves_and_goes_when_the_focus_leaves() {
         check(&[
-            (0.0, Gesture::Press(A), &[Effect::Open(A), Effect::Pin(A)]),
+            (0.0, Gesture::Press(A), &[Effect::Open(A), PIN_A]),
             (10.0, Gesture::Enter(A), &[]),
             (20.0, Gesture::Leave(A), &[]),
             (30.0, Gesture::Blur(A), &[CLOSE_A]),
@@ -316,8 +328,30 @@ mod tests {
             (0.0, Gesture::Enter(A), &[Effect::Wait(OPEN_MS)]),
             (10.0, Gesture::Hide(A), &[]),
             (300.0, Gesture::Elapsed, &[]),
-            (400.0, Gesture::Press(A), &[Effect::Open(A), Effect::Pin(A)]),
-            (500.0, Gesture::Hide(A), &[CLOSE_A]),
+            (400.0, Gesture::Press(A), &[Effect::Open(A), PIN_A]),
+            (
+                500.0,
+                Gesture::Hide(A),
+                &[Effect::Close {
+                    slot: A,
+                    refocus: true,
+                }],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn working_in_a_preview_keeps_it_open() {
+        let pin = Effect::Pin {
+            slot: A,
+            focus: false,
+        };
+        check(&[
+            (0.0, Gesture::Enter(A), &[Effect::Wait(OPEN_MS)]),
+            (300.0, Gesture::Elapsed, &[Effect::Open(A)]),
+            (400.0, Gesture::Engage(A), &[pin]),
+            (500.0, Gesture::Leave(A), &[]),
+            (600.0, Gesture::Engage(A), &[]),
         ]);
     }
 }
