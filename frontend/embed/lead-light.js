@@ -95,7 +95,7 @@ q { display: block; padding: 8px 10px; border-radius: 6px; quotes: none; white-s
 }
 #popover button:hover { filter: brightness(1.1) }
 #popover button:focus-visible { outline: 2px solid var(--text); outline-offset: 2px }
-#popover button[aria-disabled] { cursor: progress; opacity: .7; filter: none }
+#popover button[aria-disabled] { cursor: progress; background: var(--muted); filter: none }
 p[role=status]:not(.Sent, .Fail) { margin: 0 }
 [role=status].Sent { border-inline-start: 3px solid var(--active); padding-inline-start: 10px }
 [role=status].Fail { border-inline-start: 3px solid var(--blocklisted); padding-inline-start: 10px }
@@ -171,6 +171,8 @@ function load() {
   })().catch((error) => {
     loading = undefined;
     for (const element of waiting) LeadLight.fail(element, error);
+    // Perhaps it was the network. The next element, `refresh()` and `show()` try again too.
+    addEventListener("online", load, { once: true });
   });
   return loading;
 }
@@ -265,6 +267,11 @@ export class LeadLight extends HTMLElement {
   }
 
   static connect(element) {
+    if (element.#bubble.title) {
+      // It has failed before.
+      element.#bubble.title = "";
+      element.#bubble.className = "loading";
+    }
     attempt(() => {
       element.#slot = widget.connect(element, element.#root, element.#bubble, element.#states, element.lead, element.label);
     }, element);

@@ -174,7 +174,6 @@ fn open(slot: Slot) {
     bubble::mark(&row.nodes.states, "open", true);
     element::listen(&row.nodes.button, "click", true);
     listen_to_window(true);
-    place();
     element::dispatch(&row, "lead-light-open", &[], false);
 }
 

@@ -103,7 +103,7 @@ fn reason_meaning(reason: Reason) -> &'static str {
                  bounce or complaint."
             }
             SuppressionList::Global => {
-                "Amazon SES does not send to this address: it bounced for another customer of theirs in the last days."
+                "Amazon SES does not send to this address: it bounced not long ago for another of its customers."
             }
             SuppressionList::Validation => {
                 "Amazon SES does not send to this address: its validation judged the address too likely to bounce."
@@ -222,12 +222,20 @@ pub(crate) fn fault(fault: Fault) -> (&'static str, &'static str) {
     (name, sentence)
 }
 
-/// How a press of Check again ended: its name, and what it means. Nothing while it is under way.
-pub(crate) fn check_result(check: Check) -> Option<(&'static str, &'static str)> {
+/// How a press of Check again ended: its name, and what it means for a lead that is blocklisted now or not. Nothing while it
+/// is under way.
+pub(crate) fn check_result(
+    check: Check,
+    blocklisted: bool,
+) -> Option<(&'static str, &'static str)> {
     let failed =
         "The request could not be processed. Contact the support team for more assistance.";
     match check {
         Check::Sending => None,
+        Check::Done(Outcome::Sent) if blocklisted => Some((
+            SENT,
+            "The request was processed. The lead stays blocklisted, for the reason above.",
+        )),
         Check::Done(Outcome::Sent) => Some((SENT, "The request was processed.")),
         Check::Done(Outcome::Fail) => Some((FAIL, failed)),
         Check::Failed(trouble) => Some(match trouble.fault {
@@ -275,12 +283,12 @@ mod tests {
 
     #[test]
     fn the_outcomes_are_named_as_the_help_page_names_them() {
-        let (name, sentence) = check_result(Check::Done(Outcome::Sent)).unwrap();
+        let (name, sentence) = check_result(Check::Done(Outcome::Sent), false).unwrap();
         assert_eq!((name, sentence), ("Sent", "The request was processed."));
-        let (name, sentence) = check_result(Check::Done(Outcome::Fail)).unwrap();
+        let (name, sentence) = check_result(Check::Done(Outcome::Fail), true).unwrap();
         let fail =
             "The request could not be processed. Contact the support team for more assistance.";
         assert_eq!((name, sentence), ("Fail", fail));
-        assert_eq!(check_result(Check::Sending), None);
+        assert_eq!(check_result(Check::Sending, true), None);
     }
 }

@@ -52,6 +52,7 @@ impl From<&'static str> for Sentence {
 /// What to say of `view`, and of the press of Check again that was made.
 pub(super) fn content(view: &View, check: Option<Check>, now: f64) -> Content {
     let (_, name, reason) = bubble::face(view);
+    // Only a block has a reason.
     let blank = Content {
         name,
         reason,
@@ -60,7 +61,7 @@ pub(super) fn content(view: &View, check: Option<Check>, now: f64) -> Content {
         advice: None,
         diagnostic: None,
         offer: Offer::None,
-        result: check.and_then(texts::check_result),
+        result: check.and_then(|check| texts::check_result(check, reason.is_some())),
         retry: check.and_then(retry),
     };
     let status = match view {
@@ -232,6 +233,14 @@ mod tests {
         let sent = content(&View::Known(active), Some(Check::Done(Outcome::Sent)), 10.0);
         assert_eq!((sent.name, sent.offer), ("Active", Offer::None));
         assert_eq!(sent.result, Some(("Sent", "The request was processed.")));
+        let still = content(&view, Some(Check::Done(Outcome::Sent)), 10.0);
+        assert!(
+            still
+                .result
+                .unwrap()
+                .1
+                .ends_with("stays blocklisted, for the reason above.")
+        );
         let busy = Check::Failed(Trouble {
             fault: Fault::Busy,
             retry_at: Some(99.0),
