@@ -293,13 +293,8 @@ impl Batch<'_> {
 
     /// Merges every group into the record of its address. Gives back how many records changed.
     async fn apply(&self, groups: Groups, failed: &mut Failed) -> usize {
-        let groups: Vec<_> = groups.into_iter().collect();
-        let mut chunks = Vec::new();
-        let mut rest = groups.into_iter().peekable();
-        while rest.peek().is_some() {
-            chunks.push(rest.by_ref().take(LOADED_AT_ONCE).collect::<Vec<_>>());
-        }
-        let mut applied = stream::iter(chunks)
+        let mut applied = stream::iter(groups)
+            .chunks(LOADED_AT_ONCE)
             .map(|chunk| self.load(chunk))
             // The next addresses are loaded while these are written.
             .buffered(2)

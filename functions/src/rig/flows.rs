@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use hickory_proto::op::ResponseCode;
 use leadlight::address::Address;
-use leadlight::evidence::AddressRecord;
-use leadlight::lead::{Lead, LeadId};
+use leadlight::evidence::{AddressRecord, Evidence, Fact, Piece};
+use leadlight::lead::{Lead, LeadId, Save, Standing};
 use leadlight::policy::Policy;
 use leadlight::verification::{InconclusiveCause, UndeliverableCause, Verdict};
 use serde_json::{Value, json};
@@ -240,6 +240,55 @@ async fn a_lost_race_for_the_evidence_is_run_again() {
 }
 
 #[tokio::test]
+async fn a_first_write_does_not_overwrite_another_first_write() {
+    let rig = Rig::start().await;
+    let (others, account) = (rig.others.clone(), rig.account.clone());
+    let address = Address::parse("ada@harbour.example").unwrap();
+    let key = rig.app.address_secret.key_of(&address);
+    let now = rig.now;
+    rig.table.before("PutItem", "evidence", async move {
+        let fact = Fact::Subscription { unsubscribed: true };
+        let evidence = Evidence::from_iter([Piece::new(fact, "s-1", &key, now, now)]);
+        let record = AddressRecord {
+            evidence,
+            ..AddressRecord::new(address)
+        };
+        let commit = others
+            .commit(&Key::evidence(&account, &key), &record, None)
+            .await;
+        assert_eq!(commit.unwrap(), Commit::Committed);
+    });
+    let bounce = rig.bounce("b-1", "ada@harbour.example", "General");
+    assert!(rig.deliver(&[bounce]).await.is_empty());
+    let record = rig.record("ada@harbour.example").await.unwrap();
+    assert_eq!(record.evidence.pieces().count(), 2);
+}
+
+#[tokio::test]
+async fn two_first_saves_at_once_make_one_lead() {
+    let rig = Rig::start().await;
+    let (others, account) = (rig.others.clone(), rig.account.clone());
+    let now = rig.now;
+    rig.table.before("PutItem", "lead", async move {
+        let id = LeadId::parse("7").unwrap();
+        let address = Address::parse("ben@harbour.example").unwrap();
+        let save = Save {
+            address,
+            standing: Some(Standing::Unconfirmed),
+            standing_since: None,
+        };
+        let lead = Lead::new(id.clone(), save, now);
+        let commit = others.commit(&Key::lead(&account, &id), &lead, None).await;
+        assert_eq!(commit.unwrap(), Commit::Committed);
+    });
+    rig.dns.mx("harbour.example");
+    let body = json!({ "address": "ada@harbour.example" });
+    let (status, saved) = rig.ask("PUT", "/v1/leads/7", Some(body)).await;
+    assert_eq!((status, &saved["status"]), (200, &json!("unconfirmed")));
+    assert_eq!(rig.lead("7").await.former_addresses.len(), 1);
+}
+
+#[tokio::test]
 async fn races_lost_without_end_go_back_to_the_queue() {
     let rig = Rig::start().await;
     rig.save("7", "ada@harbour.example").await;
@@ -281,7 +330,7 @@ async fn a_redelivery_is_already_known() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_costs_one_load_and_one_commit_for_each_address() {
     let rig = Rig::start().await;
     let notifications: Vec<Value> = (0..500)
@@ -400,7 +449,8 @@ async fn what_is_not_done_in_time_goes_back_to_the_queue() {
     assert!(started.elapsed() < Duration::from_millis(1_500));
 }
 
-#[tokio::test]
+// The engine shares the process, and must not wait for this much reading.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_records_are_one_batch() {
     let rig = Rig::start().await;
     let notifications: Vec<Value> = (0..10_000)
@@ -501,7 +551,7 @@ async fn a_lead_that_takes_the_address_meanwhile_is_marked_too() {
             .link(&account, &secret.key_of(&address), &id)
             .await
             .unwrap();
-        let save = leadlight::lead::Save {
+        let save = Save {
             address,
             standing: None,
             standing_since: None,
@@ -793,7 +843,7 @@ async fn a_save_that_loses_a_race_sees_what_the_winner_did() {
             .unwrap()
             .unwrap();
         let mut lead = stored.item;
-        lead.standing = leadlight::lead::Standing::Unsubscribed;
+        lead.standing = Standing::Unsubscribed;
         assert_eq!(
             table
                 .commit(&key, &lead, Some(stored.version))
@@ -806,7 +856,7 @@ async fn a_save_that_loses_a_race_sees_what_the_winner_did() {
     let lead = rig.lead("7").await;
     assert_eq!(
         lead.standing,
-        leadlight::lead::Standing::Unsubscribed,
+        Standing::Unsubscribed,
         "a change of address does not undo it"
     );
     assert_eq!(lead.address.as_str(), "other@harbour.example");

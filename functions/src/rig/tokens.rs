@@ -137,6 +137,11 @@ async fn every_wrong_token_is_refused_for_its_own_reason() {
         ("without iss", without("iss"), "401 malformed"),
         ("without aud", without("aud"), "401 malformed"),
         (
+            "several audiences without ours",
+            claim("aud", json!(["other", "third"])),
+            "401 wrong_audience",
+        ),
+        (
             "another aud",
             claim("aud", json!("other")),
             "401 wrong_audience",
