@@ -51,6 +51,8 @@ impl WasmToolchain {
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
                     .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld")
+                    // `cargo dev` itself runs with the libraries of another toolchain on the path.
+                    .env_remove("LD_LIBRARY_PATH")
                     .env_remove("RUSTUP_TOOLCHAIN");
                 cargo
             }
