@@ -10,6 +10,7 @@
     reason = "tests state cases, and end at the first surprise"
 )]
 
+mod browser;
 mod envelopes;
 mod notifications;
 mod proxy;
@@ -22,3 +23,4 @@ mod lambda;
 mod leads;
 mod rechecks;
 mod statuses;
+mod story;
