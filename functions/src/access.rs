@@ -44,14 +44,17 @@ pub enum Scope {
     LeadsRead,
     /// Saving leads.
     LeadsWrite,
+    /// Asking the gate, and sending.
+    Sends,
 }
 
 impl Scope {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Statuses,
         Self::Rechecks,
         Self::LeadsRead,
         Self::LeadsWrite,
+        Self::Sends,
     ];
 
     /// The word in the claim `scope`.
@@ -62,6 +65,7 @@ impl Scope {
             Self::Rechecks => "rechecks",
             Self::LeadsRead => "leads:read",
             Self::LeadsWrite => "leads:write",
+            Self::Sends => "sends",
         }
     }
 
@@ -69,7 +73,7 @@ impl Scope {
     fn is_for_widgets(self) -> bool {
         match self {
             Self::Statuses | Self::Rechecks | Self::LeadsRead => true,
-            Self::LeadsWrite => false,
+            Self::LeadsWrite | Self::Sends => false,
         }
     }
 }
@@ -115,6 +119,19 @@ impl Caller {
         ))
     }
 
+    /// Whether the token is good for a recipient of the lead `lead`, if it is of one. A token that is restricted to some leads
+    /// is good for nobody else.
+    ///
+    /// # Errors
+    /// When the token is restricted to other leads: 403.
+    pub fn permit_recipient(&self, lead: Option<&LeadId>) -> Result<(), Refusal> {
+        match lead {
+            Some(lead) => self.permit_lead(lead),
+            None if self.leads.is_none() => Ok(()),
+            None => Err(Self::other_leads()),
+        }
+    }
+
     /// Whether the token is good for `lead`.
     ///
     /// # Errors
@@ -123,12 +140,16 @@ impl Caller {
         if self.leads.as_ref().is_none_or(|leads| leads.contains(lead)) {
             return Ok(());
         }
+        Err(Self::other_leads())
+    }
+
+    fn other_leads() -> Refusal {
         let challenge = "Bearer realm=\"leadlight\", error=\"insufficient_scope\"";
-        Err(Refusal::forbidden(
+        Refusal::forbidden(
             "lead",
             "the token is restricted to other leads",
             challenge,
-        ))
+        )
     }
 }
 

@@ -17,6 +17,8 @@ use aws_smithy_http_client::{Builder, tls};
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::Accounts;
+use crate::permit::{PermitKey, PermitKeyError};
+use crate::sends::Mailer;
 use crate::suppression_list::SuppressionList;
 use crate::table::Table;
 use crate::table::item::{AddressSecret, ShortSecret};
@@ -32,6 +34,8 @@ const TABLE_TIMEOUT: Duration = Duration::from_secs(3);
 const SES_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Leaves a recheck the time to say that it failed.
 const SES_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// SES takes a message in within some hundred milliseconds; one with large attachments takes longer to get there.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first attempt and its repetitions.
 const ATTEMPTS: u32 = 3;
 
@@ -52,6 +56,10 @@ pub struct Settings {
     pub dynamodb_endpoint: Option<String>,
     /// Where SES is, if not in AWS.
     pub sesv2_endpoint: Option<String>,
+    /// The configuration set of messages that Leadlight sends, if they have one.
+    pub configuration_set: Option<String>,
+    /// What permits are signed with. Without it there are none.
+    pub permit_key: Option<PermitKey>,
 }
 
 /// Why the settings cannot be used. Each names its variable.
@@ -69,6 +77,9 @@ pub enum SettingsError {
     /// `LEADLIGHT_DNS` is not a list of addresses with ports.
     #[error("the environment variable LEADLIGHT_DNS is no list of addresses with ports")]
     NameServers,
+    /// `LEADLIGHT_PERMIT_KEY` is no private Ed25519 key.
+    #[error("the environment variable LEADLIGHT_PERMIT_KEY is not usable")]
+    PermitKey(#[from] PermitKeyError),
 }
 
 impl Settings {
@@ -105,6 +116,10 @@ impl Settings {
             ),
             dynamodb_endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
             sesv2_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
+            configuration_set: optional("LEADLIGHT_CONFIGURATION_SET"),
+            permit_key: optional("LEADLIGHT_PERMIT_KEY")
+                .map(|pem| PermitKey::from_pem(&pem))
+                .transpose()?,
         })
     }
 
@@ -136,6 +151,16 @@ impl Settings {
             .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
         config.set_endpoint_url(self.sesv2_endpoint.clone());
         aws_sdk_sesv2::Client::from_conf(config.build())
+    }
+
+    /// A client that makes every call once: whether a lost one sent its message, nobody can tell.
+    fn mailer_over(&self, http: SharedHttpClient) -> Mailer {
+        let config = self.sesv2_over(http).config().to_builder();
+        let config = config
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(SEND_TIMEOUT, SEND_TIMEOUT));
+        let client = aws_sdk_sesv2::Client::from_conf(config.build());
+        Mailer::new(client, self.configuration_set.clone())
     }
 }
 
@@ -177,6 +202,10 @@ pub struct App {
     pub verifier: Verifier,
     /// SES's own suppression lists.
     pub suppression_list: SuppressionList,
+    /// Sends messages by SES.
+    pub mailer: Mailer,
+    /// Signs permits, where the deployment has a key for them.
+    pub permit_key: Option<PermitKey>,
 }
 
 impl App {
@@ -187,11 +216,14 @@ impl App {
     pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
         let http = https();
         let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
+        let mailer = settings.mailer_over(http.clone());
         Ok(Self {
             accounts: Accounts::new(table.clone()),
             table,
             address_secret: settings.address_secret.clone(),
             verifier: Verifier::new(&settings.name_servers)?,
+            mailer,
+            permit_key: settings.permit_key.clone(),
             suppression_list: SuppressionList::new(&settings.sesv2_over(http)),
         })
     }

@@ -56,12 +56,21 @@ pub(crate) fn read_json<T: DeserializeOwned>(
     request: &Request,
     required: &[&str],
 ) -> Result<T, Refusal> {
+    read_long_json(request, required, MAX_BODY_OCTETS)
+}
+
+/// The same for bodies of up to `most_octets`.
+pub(crate) fn read_long_json<T: DeserializeOwned>(
+    request: &Request,
+    required: &[&str],
+    most_octets: usize,
+) -> Result<T, Refusal> {
     if !is_json(request) {
         return Err(Refusal::unsupported_media_type());
     }
     let body: &[u8] = request.body().as_ref();
-    if body.len() > MAX_BODY_OCTETS {
-        return Err(Refusal::body_too_large(MAX_BODY_OCTETS));
+    if body.len() > most_octets {
+        return Err(Refusal::body_too_large(most_octets));
     }
     let text =
         core::str::from_utf8(body).map_err(|_| Refusal::malformed_json("the body is not UTF-8"))?;
@@ -166,7 +175,9 @@ pub(crate) fn finish(
         }
     };
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -1,7 +1,7 @@
 //! The Lambda functions of Leadlight: thin flows over one spine, on one table.
 //!
 //! Each flow is a module named as its binary: [`feedback`] turns what SES publishes into evidence, [`leads`] saves and shows
-//! leads, [`statuses`] answers the widget, [`rechecks`] is Check again. They parse, load, merge, assess, commit and reply; the
+//! leads, [`statuses`] answers the widget, [`rechecks`] is Check again, [`sends`] is the gate. They parse, load, merge, assess, commit and reply; the
 //! rules themselves are in the crate `leadlight`. Nothing here knows whether it runs in AWS or on one machine.
 
 pub mod access;
@@ -11,10 +11,12 @@ pub mod config;
 mod exchange;
 pub mod feedback;
 pub mod leads;
+pub mod permit;
 pub mod problem;
 pub mod rechecks;
 #[cfg(test)]
 mod rig;
+pub mod sends;
 pub mod statuses;
 pub mod suppression_list;
 pub mod table;

@@ -8,10 +8,11 @@ use lambda_http::http::header::{
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Response};
 use leadlight::address::AddressError;
-use leadlight::api::Problem;
+use leadlight::api::{Problem, RecipientAnswer};
 use leadlight::lead::CheckAgainRefusal;
 
 use crate::apply::ApplyError;
+use crate::sends::MailError;
 use crate::table::TableError;
 
 /// What every problem's type begins with; a code follows.
@@ -21,6 +22,10 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// When to come back after an outage: long enough for a throttled table to recover, short enough for a person who waits.
 const RETRY_AFTER_OUTAGE_S: i64 = 2;
+/// SES counts its sending rate by the second.
+const RETRY_AFTER_THROTTLING_S: i64 = 1;
+/// SES counts its quota over the last 24 hours, so that some of it comes back all the time.
+const RETRY_AFTER_QUOTA_S: i64 = 15 * 60;
 
 /// A request that was not carried out, and why.
 #[derive(Debug)]
@@ -252,6 +257,147 @@ impl Refusal {
             .duration_since(now)
             .saturating_add(SignedDuration::from_millis(999));
         refusal.retry_in_s(wait.as_secs())
+    }
+
+    /// The gate refuses a message for these recipients. Nothing was sent.
+    #[must_use]
+    pub fn recipients_blocked(blocked: Vec<RecipientAnswer>) -> Self {
+        let mut refusal = Self::new(
+            StatusCode::CONFLICT,
+            "recipients-blocked",
+            "The message was not sent: some of its recipients are blocked",
+        )
+        .detail("nothing was sent; clear the recipients in blocked, or leave them out, and send again");
+        refusal.0.problem.blocked = blocked;
+        refusal
+    }
+
+    /// The sender is no sending identity of the account.
+    #[must_use]
+    pub fn foreign_sender() -> Self {
+        let title = "The account may not send from this address";
+        Self::new(StatusCode::FORBIDDEN, "foreign-sender", title)
+            .detail("neither the address nor its domain is a sending identity of the account")
+            .field("/from/address")
+    }
+
+    /// A permit is not good for the message.
+    #[must_use]
+    pub fn invalid_permit(code: &str, detail: impl Into<String>) -> Self {
+        let title = "The permit is not good for this message";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-permit", title)
+            .detail(detail)
+            .field("/permit")
+            .code(code)
+    }
+
+    /// The `Idempotency-Key` was used for something else.
+    #[must_use]
+    pub fn idempotency_key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The Idempotency-Key was used for another message",
+        )
+        .detail("take a new key for a new message")
+        .field("idempotency-key")
+    }
+
+    /// Another request under the same `Idempotency-Key` is not answered yet.
+    #[must_use]
+    pub fn request_in_progress() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "request-in-progress",
+            "The same request is still being answered",
+        )
+        .detail("ask again with the same key for its answer")
+        .field("idempotency-key")
+        .retry_in_s(RETRY_AFTER_OUTAGE_S)
+    }
+
+    /// SES was given the message and did not say whether it took it.
+    pub(crate) fn outcome_unknown(
+        request_tag: &str,
+        error: &(dyn core::error::Error + 'static),
+    ) -> Self {
+        Self::may_be_sent(StatusCode::BAD_GATEWAY, request_tag)
+            .detail(
+                "Amazon SES was given the message and did not say whether it took it; it is not tried again. SES's events for a \
+                 message that was sent carry the tag leadlight-request with the value of request_tag",
+            )
+            .cause(error)
+    }
+
+    /// A request under the same `Idempotency-Key` ended without anybody knowing whether its message was sent.
+    pub(crate) fn earlier_outcome_unknown(request_tag: &str) -> Self {
+        Self::may_be_sent(StatusCode::CONFLICT, request_tag)
+            .detail(
+                "an earlier request with this key ended before it was known whether Amazon SES took the message; it was sent once \
+                 or not at all, and is never sent again under this key. SES's events for a message that was sent carry the tag \
+                 leadlight-request with the value of request_tag",
+            )
+            .field("idempotency-key")
+    }
+
+    fn may_be_sent(status: StatusCode, request_tag: &str) -> Self {
+        let title = "It is not known whether the message was sent";
+        let mut refusal = Self::new(status, "send-outcome-unknown", title);
+        refusal.0.problem.request_tag = Some(request_tag.to_owned());
+        refusal
+    }
+
+    /// SES did not take the message: nothing was sent.
+    fn not_sent(error: &MailError) -> Self {
+        let unsendable = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            MailError::Throttled => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "sending-too-fast",
+                "Amazon SES takes no more messages at this rate",
+            )
+            .detail("nothing was sent; send again in a moment")
+            .retry_in_s(RETRY_AFTER_THROTTLING_S),
+            MailError::QuotaUsedUp => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "sending-quota-used-up",
+                "Amazon SES takes no more messages today",
+            )
+            .detail("nothing was sent; the quota counts the last 24 hours")
+            .retry_in_s(RETRY_AFTER_QUOTA_S)
+            .cause(error),
+            MailError::Rejected { because } => {
+                let title = "Amazon SES does not take this message";
+                let detail = because.as_deref().unwrap_or("nothing was sent");
+                Self::new(unsendable, "message-rejected", title).detail(detail)
+            }
+            MailError::MailFromNotVerified => Self::new(
+                unsendable,
+                "mail-from-not-verified",
+                "The MAIL FROM domain of the sender is not verified with Amazon SES",
+            )
+            .detail("nothing was sent")
+            .field("/from/address"),
+            MailError::Stopped { code } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "sending-stopped",
+                "Sending with Amazon SES is stopped",
+            )
+            .detail("nothing was sent; the operator has to see to it")
+            .code(*code)
+            .cause(error),
+            MailError::Unreachable(_) => Self::unavailable(error),
+            MailError::Misconfigured(_) | MailError::Unknown(_) => Self::internal(error),
+        }
+    }
+
+    /// What is to be said when SES could not be given a message.
+    pub(crate) fn mail(error: &MailError, request_tag: &str) -> Self {
+        if error.may_be_sent() {
+            Self::outcome_unknown(request_tag, error)
+        } else {
+            Self::not_sent(error)
+        }
     }
 
     /// Something that is needed is away or overloaded; nothing was decided.

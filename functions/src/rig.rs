@@ -72,6 +72,8 @@ impl Rig {
             credentials: aws_credential_types::Credentials::new("id", "key", None, None, "test"),
             dynamodb_endpoint: Some(table_endpoint),
             sesv2_endpoint: Some(ses_endpoint),
+            configuration_set: None,
+            permit_key: None,
         };
         let past_the_proxy = Settings {
             dynamodb_endpoint: Some(engine),

@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes,
     ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
+use futures_util::future::try_join_all;
 use jiff::civil::Date;
 use leadlight::account::AccountId;
 use leadlight::address::AddressKey;
@@ -95,6 +96,9 @@ impl TableError {
     }
 }
 
+/// The items that were found under some keys.
+pub type Loaded<T> = HashMap<Key<T>, Stored<T>>;
+
 /// The table. Cheap to clone; all clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -138,27 +142,70 @@ impl Table {
         &self,
         keys: &[Key<T>],
         consistency: Consistency,
-    ) -> Result<HashMap<Key<T>, Stored<T>>, TableError> {
-        let keys: Vec<&Key<T>> = keys.iter().collect::<HashSet<_>>().into_iter().collect();
-        let mut found = HashMap::with_capacity(keys.len());
-        for batch in keys.chunks(MAX_BATCH) {
-            let mut open = batch.iter().map(|key| key.attributes()).collect::<Vec<_>>();
-            let mut attempts = Attempts::default();
-            while !open.is_empty() {
-                let (items, unprocessed) = self.ask_for(open, consistency).await?;
-                for item in items {
-                    found.insert(Key::read(&item)?, Stored::read(item)?);
-                }
-                open = unprocessed;
-                if !open.is_empty() {
-                    attempts
-                        .pause()
-                        .await
-                        .map_err(|_| TableError::Unprocessed)?;
-                }
+    ) -> Result<Loaded<T>, TableError> {
+        let different: HashSet<&Key<T>> = keys.iter().collect();
+        let keys = different.into_iter().map(Key::attributes).collect();
+        read(self.load_rows(keys, consistency).await?)
+    }
+
+    /// Loads items of two kinds, mixed: one request for each 100 different keys of both together.
+    ///
+    /// # Errors
+    /// As [`Table::load_many`].
+    pub async fn load_both<A: Item, B: Item>(
+        &self,
+        keys: (&[Key<A>], &[Key<B>]),
+        consistency: Consistency,
+    ) -> Result<(Loaded<A>, Loaded<B>), TableError> {
+        let (first, second): (HashSet<_>, HashSet<_>) =
+            (keys.0.iter().collect(), keys.1.iter().collect());
+        let keys = first.iter().map(|key| key.attributes());
+        let keys = keys
+            .chain(second.iter().map(|key| key.attributes()))
+            .collect();
+        let (mut of_first, mut of_second) = (Vec::new(), Vec::new());
+        for row in self.load_rows(keys, consistency).await? {
+            if first.contains(&Key::read(&row)?) {
+                of_first.push(row);
+            } else {
+                of_second.push(row);
             }
         }
-        Ok(found)
+        Ok((read(of_first)?, read(of_second)?))
+    }
+
+    /// One request for each 100 keys, all at the same time. The keys must be different.
+    async fn load_rows(
+        &self,
+        keys: Vec<Attributes>,
+        consistency: Consistency,
+    ) -> Result<Vec<Attributes>, TableError> {
+        let batches = keys
+            .chunks(MAX_BATCH)
+            .map(|batch| self.load_batch(batch.to_vec(), consistency));
+        let rows = try_join_all(batches).await?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    async fn load_batch(
+        &self,
+        mut open: Vec<Attributes>,
+        consistency: Consistency,
+    ) -> Result<Vec<Attributes>, TableError> {
+        let mut found = Vec::with_capacity(open.len());
+        let mut attempts = Attempts::default();
+        loop {
+            let (rows, unprocessed) = self.ask_for(open, consistency).await?;
+            found.extend(rows);
+            if unprocessed.is_empty() {
+                return Ok(found);
+            }
+            open = unprocessed;
+            attempts
+                .pause()
+                .await
+                .map_err(|_| TableError::Unprocessed)?;
+        }
     }
 
     async fn ask_for(
@@ -425,6 +472,11 @@ impl Table {
             .map(drop)
             .map_err(TableError::unavailable("UpdateTimeToLive"))
     }
+}
+
+fn read<T: Item>(rows: Vec<Attributes>) -> Result<Loaded<T>, TableError> {
+    let read = |row: Attributes| Ok((Key::read(&row)?, Stored::read(row)?));
+    rows.into_iter().map(read).collect()
 }
 
 fn conflict_or<E>(

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use crate::world::account;
 
 /// What a CRM's server may do.
-pub(crate) const SERVER_SCOPE: &str = "statuses rechecks leads:read leads:write";
+pub(crate) const SERVER_SCOPE: &str = "statuses rechecks leads:read leads:write sends";
 /// What the widget in a page may do.
 pub(crate) const WIDGET_SCOPE: &str = "statuses rechecks leads:read";
 

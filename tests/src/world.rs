@@ -26,9 +26,10 @@ use leadlight_dev::queue::{Queue, QueueSettings};
 use leadlight_dev::ses::{Ses, SesSettings};
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback::HandleError;
+use leadlight_functions::permit::PermitKey;
 use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
 use leadlight_functions::table::{Consistency, Table};
-use leadlight_functions::{feedback, leads, rechecks, statuses};
+use leadlight_functions::{feedback, leads, rechecks, sends, statuses};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -36,6 +37,10 @@ use crate::envelopes;
 use crate::proxy::Proxy;
 use crate::tokens::{Issuer, SERVER_SCOPE};
 
+/// The Ed25519 key of RFC 8410 section 10.3, which is for examples only.
+const PERMIT_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+    -----END PRIVATE KEY-----\n";
 /// The address of the lead `ann`.
 pub(crate) const ANN: &str = "ann@lead.example";
 
@@ -121,6 +126,8 @@ impl World {
             credentials: Credentials::new(format!("test{number}"), "secret", None, None, "tests"),
             dynamodb_endpoint: Some(table_calls.endpoint()),
             sesv2_endpoint: Some(ses_calls.endpoint()),
+            configuration_set: Some("acme-news".to_owned()),
+            permit_key: Some(PermitKey::from_pem(PERMIT_KEY).unwrap()),
         };
         let direct = Settings {
             dynamodb_endpoint: Some(engine),
@@ -389,6 +396,9 @@ pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply
     let path = request.uri().path().to_owned();
     let response = match path.as_str() {
         "/v1/statuses" => statuses::handle_at(app, request, now).await,
+        "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => {
+            sends::handle_at(app, request, now).await
+        }
         path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
         _ => leads::handle_at(app, request, now).await,
     };

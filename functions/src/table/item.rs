@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use jiff::civil::Date;
 use leadlight::account::AccountId;
 use leadlight::address::{Address, AddressKey};
+use leadlight::api::Blocked;
 use leadlight::evidence::AddressRecord;
 use leadlight::lead::{Lead, LeadId};
 use leadlight::policy::Policy;
@@ -48,6 +50,7 @@ impl Item for AddressRecord {}
 impl Item for Lead {}
 impl Item for Account {}
 impl Item for Identity {}
+impl Item for SendAttempt {}
 
 /// An account, as operators write it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +91,50 @@ pub enum Algorithm {
 pub struct Identity {
     /// The account.
     pub account: AccountId,
+}
+
+/// A send under an `Idempotency-Key`: that it was begun, and what came of it. Holds no address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendAttempt {
+    /// The keyed hash of what was asked.
+    pub fingerprint: String,
+    /// Drawn by whoever began it, who knows it again by this.
+    pub begun_by: String,
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: SendOutcome,
+    /// The second (since 1970) from which it means nothing any more; `DynamoDB` deletes it some time later.
+    pub expires_at: i64,
+}
+
+/// What came of a [`SendAttempt`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum SendOutcome {
+    /// Nothing is known yet. SES may have the message.
+    Begun,
+    /// SES has the message.
+    Sent {
+        /// SES's id of it.
+        message_id: String,
+        /// Who was left out.
+        skipped: Vec<SkippedRecipient>,
+    },
+    /// SES did not say whether it has the message, and will not say any more.
+    Unknown,
+    /// SES does not have the message: as if nothing had been begun.
+    Withdrawn,
+}
+
+/// A recipient that was left out of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRecipient {
+    /// Where it stands among the message's recipients.
+    pub positions: Vec<usize>,
+    /// Why.
+    pub blocked: Blocked,
 }
 
 /// That a lead has or had an address; all it says is in its key.
@@ -154,6 +201,14 @@ impl Key<Account> {
     #[must_use]
     pub fn account(account: &AccountId) -> Self {
         Self::new(account.to_string(), "account")
+    }
+}
+
+impl Key<SendAttempt> {
+    /// The send under an `Idempotency-Key`, which goes by its keyed hash.
+    #[must_use]
+    pub fn send_attempt(account: &AccountId, key: &str) -> Self {
+        Self::new(format!("{account}#request#{key}"), "answer")
     }
 }
 
@@ -317,13 +372,24 @@ impl AddressSecret {
     /// The key under which evidence of `address` is kept.
     #[must_use]
     pub fn key_of(&self, address: &Address) -> AddressKey {
+        AddressKey::new(self.hash_of(address.key_form().as_bytes()))
+    }
+
+    /// The keyed hash of anything else that must not stand in the table as it is, in hexadecimal. `what` keeps hashes of
+    /// different things apart: no address holds a NUL.
+    #[must_use]
+    pub(crate) fn fingerprint(&self, what: &str, octets: &[u8]) -> String {
+        self.hash_of(&[what.as_bytes(), b"\0", octets].concat())
+    }
+
+    fn hash_of(&self, octets: &[u8]) -> String {
         let mut hmac = self.0.clone();
-        hmac.update(address.key_form().as_bytes());
+        hmac.update(octets);
         let octets = hmac.finalize().into_bytes();
         let hex = |octet: &u8| {
             [octet >> 4, octet & 15].map(|digit| char::from_digit(u32::from(digit), 16))
         };
-        AddressKey::new(octets.iter().flat_map(hex).flatten().collect())
+        octets.iter().flat_map(hex).flatten().collect()
     }
 }
 

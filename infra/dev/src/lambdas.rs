@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::{tools, workspace};
 
 /// Every function's binary.
-pub const FUNCTIONS: [&str; 4] = ["feedback", "leads", "statuses", "rechecks"];
+pub const FUNCTIONS: [&str; 5] = ["feedback", "leads", "statuses", "rechecks", "sends"];
 
 /// Builds the binaries if anything changed, and answers their folder. Without optimisation: for behaviour, not for speed.
 ///

@@ -248,6 +248,10 @@ fn environment(engine: &Engine, ses: &Ses, dns: &dns::Server) -> Vec<(String, St
         ),
         ("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint()),
         ("AWS_ENDPOINT_URL_SESV2", ses.endpoint()),
+        (
+            "LEADLIGHT_CONFIGURATION_SET",
+            crm::CONFIGURATION_SET.to_owned(),
+        ),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
@@ -262,7 +266,7 @@ fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::R
         dynamodb_endpoint: Some(engine.endpoint()),
         sesv2_endpoint: Some(ses.endpoint()),
         configuration_set: Some(crm::CONFIGURATION_SET.to_owned()),
-        permit_key: Some(PermitKey::generate()?),
+        permit_key: None,
     })
 }
 
