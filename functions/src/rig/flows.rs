@@ -690,11 +690,17 @@ async fn a_recheck_of_a_dead_domain_is_sent_and_releases_nothing() {
 #[tokio::test]
 async fn a_release_takes_every_spelling_off_the_list_of_ses_first() {
     let rig = Rig::start().await;
-    rig.save("7", "ada@harbour.example").await;
+    rig.save("7", "Ada@harbour.example").await;
     rig.deliver(&[rig.bounce("b-1", "ADA@Harbour.example", "General")])
         .await;
-    rig.ses.put("ADA@Harbour.example", "BOUNCE");
-    rig.ses.put("ada@harbour.example", "BOUNCE");
+    // As SES spelled it, as it was saved, and without letter case.
+    for spelling in [
+        "ADA@Harbour.example",
+        "Ada@harbour.example",
+        "ada@harbour.example",
+    ] {
+        rig.ses.put(spelling, "BOUNCE");
+    }
     rig.ses.put("ben@harbour.example", "BOUNCE");
     let (_, reply) = rig.recheck("7").await;
     assert_eq!(reply["status"]["status"], "active", "{reply}");
