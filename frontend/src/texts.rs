@@ -145,6 +145,10 @@ fn reason_meaning(reason: Reason) -> &'static str {
 pub(crate) const CHECK_AGAIN_ADVICE: &str =
     "Make sure that the address is spelled correctly, then check again.";
 
+/// The same, where the address was corrected already: the block comes from the former one.
+pub(crate) const CHECK_CORRECTED_ADVICE: &str = "This happened at the lead’s former address. The new one has not been checked yet: make sure that it is \
+     spelled correctly, then check again.";
+
 /// Why Check again is not offered, and what to do instead.
 pub(crate) fn no_check_again(reason: Reason, resolution: Resolution) -> &'static str {
     match (resolution, reason) {

@@ -62,6 +62,9 @@ pub struct LeadStatus {
     /// The provider's own text, if any.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub diagnostic: Option<String>,
+    /// Whether the block was made by the lead's former address, and the present one is yet to be checked.
+    #[serde(skip_serializing_if = "core::ops::Not::not", default)]
+    pub held: bool,
 }
 
 impl LeadStatus {
@@ -82,6 +85,7 @@ impl LeadStatus {
             may_check_again,
             check_again_from: assessment.check_again_from,
             diagnostic: assessment.diagnostic,
+            held: assessment.held,
         }
     }
 
@@ -100,6 +104,7 @@ impl LeadStatus {
             may_check_again: false,
             check_again_from: None,
             diagnostic: None,
+            held: false,
         }
     }
 

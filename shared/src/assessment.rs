@@ -250,9 +250,9 @@ impl<'a> View<'a> {
     }
 
     fn known_spammer(&self) -> Option<Assessment> {
-        let (piece, reason) = self.objection()?;
+        let (grounds, reason) = self.objection()?;
         (reason == Reason::KnownSpammer)
-            .then(|| Assessment::block(reason, Resolution::AfterAddressChange, vec![piece]))
+            .then(|| Assessment::block(reason, Resolution::AfterAddressChange, grounds))
     }
 
     fn hard_bounce(&self) -> Option<Assessment> {
@@ -314,7 +314,7 @@ impl<'a> View<'a> {
     }
 
     fn undeliverable(&self) -> Option<Assessment> {
-        let (piece, reason) = self.objection()?;
+        let (grounds, reason) = self.objection()?;
         let Reason::Undeliverable(cause) = reason else {
             return None;
         };
@@ -327,7 +327,7 @@ impl<'a> View<'a> {
             | UndeliverableCause::NullMx
             | UndeliverableCause::UnreachableMailServer => Resolution::CheckAgain,
         };
-        Some(Assessment::block(reason, resolution, vec![piece]))
+        Some(Assessment::block(reason, resolution, grounds))
     }
 
     fn soft_bounces(&self) -> Option<Assessment> {
@@ -385,24 +385,22 @@ impl<'a> View<'a> {
         (!strikes.is_empty()).then(|| Assessment::of(Condition::SoftBouncing, None, strikes))
     }
 
-    /// What the newest verification objects to, unless the address was released after it. A newer verification always
-    /// replaces an older one: DNS as it is, not as it was.
-    fn objection(&self) -> Option<(&'a Piece, Reason)> {
-        let verdicts = self.select(None, |fact| {
+    /// What the newest verification objects to, unless the address was released after it; with it the verifications just before
+    /// that objected too. A newer verification always replaces an older one: DNS as it is, not as it was.
+    fn objection(&self) -> Option<(Vec<&'a Piece>, Reason)> {
+        let verdicts = self.select(self.evidence.released_at(), |fact| {
             if let Fact::Verification { verdict } = fact {
-                Some(verdict)
+                Some(objection(verdict, self.policy))
             } else {
                 None
             }
         });
-        let (piece, verdict) = verdicts.last()?;
-        let stands = self
-            .evidence
-            .released_at()
-            .is_none_or(|released| released <= piece.at);
-        objection(verdict, self.policy)
-            .filter(|_| stands)
-            .map(|reason| (*piece, reason))
+        let (_, newest) = verdicts.last()?;
+        let objecting = verdicts
+            .iter()
+            .rev()
+            .take_while(|(_, objection)| objection.is_some());
+        Some((objecting.map(|(piece, _)| *piece).collect(), (*newest)?))
     }
 
     /// The pieces of one kind that nothing at or after their own time has lifted, oldest first.

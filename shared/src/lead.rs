@@ -201,6 +201,8 @@ pub struct LeadAssessment {
     pub check_again_from: Option<Timestamp>,
     /// The provider's own text, if any.
     pub diagnostic: Option<String>,
+    /// Whether the block is a hold: it was made by the former address, and says nothing about the present one.
+    pub held: bool,
 }
 
 /// Why Check again is not permitted.
@@ -403,6 +405,7 @@ impl Lead {
                     resolution: Some(resolution),
                     check_again_from: None,
                     diagnostic: None,
+                    held: false,
                 };
             }
         }
@@ -424,6 +427,7 @@ impl Lead {
                 }),
                 check_again_from: None,
                 diagnostic: None,
+                held: true,
             };
         }
         let Assessment {
@@ -447,6 +451,7 @@ impl Lead {
             resolution,
             check_again_from,
             diagnostic,
+            held: false,
         }
     }
 

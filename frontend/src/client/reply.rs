@@ -61,6 +61,7 @@ fn lead_status(value: &JsValue) -> Option<LeadStatus> {
         may_check_again: member(value, "may_check_again").is_some_and(|may| may.is_truthy()),
         check_again_from: timestamp(value, "check_again_from"),
         diagnostic: text(value, "diagnostic"),
+        held: member(value, "held").is_some_and(|held| held.is_truthy()),
     })
 }
 

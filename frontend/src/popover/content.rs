@@ -110,6 +110,7 @@ pub(super) fn content(view: &View, check: Option<Check>, now: f64) -> Content {
 fn advice(status: &LeadStatus, known: Status, offer: Offer) -> Option<Sentence> {
     let reason = known.reason()?;
     match offer {
+        Offer::Ready | Offer::Sending if status.held => Some(texts::CHECK_CORRECTED_ADVICE.into()),
         Offer::Ready | Offer::Sending => Some(texts::CHECK_AGAIN_ADVICE.into()),
         Offer::None => match (status.resolution?, status.check_again_from) {
             (Resolution::CheckAgain, Some(from)) => Some(Sentence {
@@ -203,6 +204,14 @@ mod tests {
         assert_eq!(
             advice_of(&unchanged),
             (Offer::None, "Correct the address, save, then check again.")
+        );
+        let held = LeadStatus {
+            held: true,
+            ..blocked("hard_bounce", Resolution::CheckAgain)
+        };
+        assert_eq!(
+            advice_of(&held),
+            (Offer::Ready, texts::CHECK_CORRECTED_ADVICE)
         );
         let from = Timestamp::from_millisecond(11).unwrap();
         let early = LeadStatus {

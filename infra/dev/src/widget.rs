@@ -28,7 +28,7 @@ pub fn build(progress: &Progress) -> anyhow::Result<PathBuf> {
         "--target",
         WASM_TARGET,
         "--profile",
-        "widget",
+        "wasm",
     ]);
     progress
         .run(&mut cargo)
@@ -36,7 +36,7 @@ pub fn build(progress: &Progress) -> anyhow::Result<PathBuf> {
 
     let module = workspace::target()
         .join(WASM_TARGET)
-        .join("widget/leadlight_widget.wasm");
+        .join("wasm/leadlight_widget.wasm");
     let scripts = scripts()?;
     let folder = workspace::target().join("widget");
     let stamp = folder.join(".built-from");

@@ -760,3 +760,22 @@ fn every_reason_is_found_again_by_its_codes() {
     assert_eq!(Reason::from_codes("hard_bounce", None), None);
     assert_eq!(Reason::from_codes("manual", Some("unspecified")), None);
 }
+
+#[test]
+fn an_undeliverable_address_is_so_since_the_first_verification_that_said_so() {
+    let since = |pieces| assess_today(pieces, &Policy::default()).since;
+    let null_mx = |at| undeliverable(at, Cause::NullMx);
+    assert_eq!(
+        since(vec![null_mx(day(1)), null_mx(day(2)), null_mx(day(3))]),
+        Some(day(1))
+    );
+    let mended = verified(day(2), Verdict::Deliverable);
+    assert_eq!(
+        since(vec![null_mx(day(1)), mended, null_mx(day(3))]),
+        Some(day(3))
+    );
+    assert_eq!(
+        since(vec![null_mx(day(1)), recheck(day(2)), null_mx(day(3))]),
+        Some(day(3))
+    );
+}

@@ -74,6 +74,7 @@ fn a_corrected_lead_stays_red_until_it_is_checked_again() {
         "now that the address is another"
     );
     assert_eq!(held.may_check_again(day(6)), Ok(()));
+    assert!(held.held, "the present address has done nothing");
 
     let released = assessed(&lead, &[recheck(day(6))], day(7));
     assert_eq!(released.status, Status::Standing(Standing::Active));
@@ -148,6 +149,7 @@ fn saving_in_another_letter_case_is_no_change_of_address() {
 fn the_new_addresses_own_block_is_shown_before_the_hold() {
     let lead = moved(&[hard(day(1), BounceCause::MailboxMissing)]);
     let both = assessed(&lead, &[hard(day(6), BounceCause::InvalidDomain)], day(7));
+    assert!(!both.held);
     assert_eq!(
         both.status,
         Status::Blocklisted(Reason::HardBounce(BounceCause::InvalidDomain))
