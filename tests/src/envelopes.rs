@@ -1,4 +1,4 @@
-//! What SNS, SQS and EventBridge put around a notification on its way to the feedback function.
+//! What SNS, SQS and `EventBridge` put around a notification on its way to the feedback function.
 
 use jiff::Timestamp;
 use leadlight_dev::ses::sns_envelope;
@@ -25,7 +25,7 @@ pub(crate) fn sns_to_lambda(notification: &Value) -> Value {
     }] })
 }
 
-/// EventBridge's envelope around a notification.
+/// `EventBridge`'s envelope around a notification.
 pub(crate) fn eventbridge(notification: &Value) -> Value {
     json!({
         "version": "0",

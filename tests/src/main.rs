@@ -18,6 +18,8 @@ mod tokens;
 mod world;
 
 mod access;
+mod bad_input;
+mod bursts;
 mod feedback;
 mod lambda;
 mod leads;

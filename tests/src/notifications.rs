@@ -39,7 +39,7 @@ pub(crate) fn bounce_of(addresses: &[&str], how: Bounce, at: Timestamp) -> Value
         })
     };
     let payload = json!({
-        "feedbackId": id(&format!("{kind}/{subtype}"), addresses[0], at),
+        "feedbackId": id(&format!("{kind}/{subtype}"), first(addresses), at),
         "bounceType": kind,
         "bounceSubType": subtype,
         "bouncedRecipients": addresses.iter().map(recipient).collect::<Vec<_>>(),
@@ -64,7 +64,7 @@ pub(crate) fn complaint(addresses: &[&str], at: Timestamp) -> Value {
 pub(crate) fn complaint_of_type(addresses: &[&str], kind: &str, at: Timestamp) -> Value {
     let recipient = |address: &&str| json!({ "emailAddress": address });
     let payload = json!({
-        "feedbackId": id(kind, addresses[0], at),
+        "feedbackId": id(kind, first(addresses), at),
         "complaintSubType": null,
         "complainedRecipients": addresses.iter().map(recipient).collect::<Vec<_>>(),
         "complaintFeedbackType": kind,
@@ -103,11 +103,15 @@ fn event(kind: &str, key: &str, payload: Value, to: &[&str], at: Timestamp) -> V
             "source": "Harbour News <news@mail.acme.example>",
             "sourceArn": "arn:aws:ses:eu-central-1:123456789012:identity/mail.acme.example",
             "sendingAccountId": "123456789012",
-            "messageId": id("message", to[0], at),
+            "messageId": id("message", first(to), at),
             "destination": to,
             "tags": { "leadlight-account": ["acme"] },
         },
     })
+}
+
+fn first<'a>(addresses: &[&'a str]) -> &'a str {
+    addresses.first().copied().unwrap_or("nobody")
 }
 
 fn id(kind: &str, address: &str, at: Timestamp) -> String {

@@ -61,6 +61,9 @@ impl Act {
     }
 }
 
+/// A way to misbehave, time after time.
+pub(crate) type Misbehaviour = fn() -> Act;
+
 type Script = Box<dyn FnMut(&Call) -> Act + Send>;
 
 struct State {
@@ -148,7 +151,7 @@ struct Request {
 /// What a service answered.
 struct Answer {
     status: u16,
-    /// Where SESv2 puts the name of an error; DynamoDB has it in the body.
+    /// Where SES puts the name of an error; DynamoDB has it in the body.
     error: Option<String>,
     body: Vec<u8>,
 }

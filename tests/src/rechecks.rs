@@ -19,7 +19,7 @@ use crate::notifications::{
     GENERAL, MAILBOX_FULL, NO_EMAIL, ON_ACCOUNT_LIST, ON_GLOBAL_LIST, bounce, complaint,
     subscription,
 };
-use crate::proxy::{Act, Call};
+use crate::proxy::{Act, Call, Misbehaviour};
 use crate::tokens::SERVER_SCOPE;
 use crate::world::{
     ANN, Reply, World, answer, days_ago, key_of, minutes_ago, on_both_engines, request, stable,
@@ -46,6 +46,9 @@ on_both_engines!(
     a_second_failure_blocks_again,
     the_press_of_one_lead_releases_its_own_hold_only,
 );
+
+/// A change of DNS.
+type Change = fn(Zone) -> Zone;
 
 /// Blocklists `ann` for a cause that Check again can lift.
 async fn block_ann(world: &World) {
@@ -138,7 +141,7 @@ async fn a_correction_is_rechecked_and_released(world: World) {
 }
 
 async fn what_still_cannot_be_delivered_is_sent_and_stays(world: World) {
-    let domains: [(&str, fn(Zone) -> Zone, &str); 4] = [
+    let domains: [(&str, Change, &str); 4] = [
         (
             "gone.example",
             |zone| zone.without("gone.example").without("mx.gone.example"),
@@ -577,7 +580,7 @@ async fn a_failing_ses_fails_the_recheck_and_changes_nothing(world: World) {
         let body = json!({ "__type": "TooManyRequestsException", "message": "slow down" });
         Act::Refuse(429, body)
     };
-    let faults: [(&str, &str, fn() -> Act); 5] = [
+    let faults: [(&str, &str, Misbehaviour); 5] = [
         ("asking is throttled", "GET", throttled),
         ("asking is cut off", "GET", || Act::CutBefore),
         ("asking is never answered", "GET", || {

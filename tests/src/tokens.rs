@@ -27,7 +27,7 @@ const PKCS8_ED25519: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// An account and its private keys: `es-1`, ES256 as PEM, and `ed-1`, EdDSA as JWK.
+/// An account and its private keys: `es-1`, ES256 as PEM, and `ed-1`, `EdDSA` as JWK.
 pub(crate) struct Issuer {
     pub(crate) account: AccountId,
     key: SecretKey,
@@ -118,7 +118,7 @@ impl Token {
         self
     }
 
-    /// Signed with the account's EdDSA key.
+    /// Signed with the account's `EdDSA` key.
     pub(crate) fn by_eddsa(mut self) -> Self {
         let private = URL_SAFE_NO_PAD.decode(RFC_8037_PRIVATE).unwrap();
         let der = [PKCS8_ED25519.as_slice(), &private].concat();

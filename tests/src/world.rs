@@ -162,8 +162,8 @@ impl World {
     /// With more patience than the functions have: Java may be starting still.
     async fn create_table(&self) {
         let patience = TimeoutConfig::builder()
-            .operation_timeout(Duration::from_secs(60))
-            .operation_attempt_timeout(Duration::from_secs(60))
+            .operation_timeout(Duration::from_mins(1))
+            .operation_attempt_timeout(Duration::from_mins(1))
             .build();
         let client = self.settings.dynamodb();
         let config = client
@@ -199,6 +199,16 @@ impl World {
     /// The functions in a process that has just started: it remembers nothing.
     pub(crate) fn restarted(&self) -> App {
         App::new(&self.settings).unwrap()
+    }
+
+    /// The functions where nobody answers for SES.
+    pub(crate) fn without_ses(&self) -> App {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = Settings {
+            sesv2_endpoint: Some(format!("http://{}", nobody.local_addr().unwrap())),
+            ..self.settings.clone()
+        };
+        App::new(&settings).unwrap()
     }
 
     /// The table, without the proxy.
@@ -464,7 +474,7 @@ fn stabilise(value: &mut Value) {
                 at.duration_since(Timestamp::now()).abs() < SignedDuration::from_mins(5)
             };
             if text.parse().is_ok_and(is_now) {
-                *text = "[now]".to_owned();
+                "[now]".clone_into(text);
             }
             for kind in ["verification:", "release:"] {
                 if let Some((_, key)) = text
