@@ -21,6 +21,7 @@ mod access;
 mod bad_input;
 mod bursts;
 mod feedback;
+mod gate;
 mod lambda;
 mod leads;
 mod rechecks;

@@ -24,8 +24,8 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_secs(30);
 /// How long a second call waits for the first one's answer.
 const WAITED_FOR: Duration = Duration::from_secs(2);
-/// How long it waits between looks.
-const LOOKED_EVERY: Duration = Duration::from_millis(100);
+/// How long it waits before it looks again; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The most characters of a key.
 const MAX_KEY: usize = 128;
 /// The hexadecimal digits of a key's hash that a message carries as a tag.
@@ -195,6 +195,7 @@ impl<'a> Promise<'a> {
     /// What is known of the key, once nobody is at it any more, or after a while.
     async fn find(&self) -> Result<Found, Refusal> {
         let started = Instant::now();
+        let mut pause = FIRST_PAUSE;
         loop {
             let Some(stored) = self.app.table.load(&self.key, Consistency::Strong).await? else {
                 return Ok(Found::Free(None));
@@ -229,10 +230,12 @@ impl<'a> Promise<'a> {
             if self.now.duration_since(known.begun_at) >= GIVEN_UP_AFTER {
                 return Err(self.unknown());
             }
-            if started.elapsed() >= WAITED_FOR {
+            let left = WAITED_FOR.saturating_sub(started.elapsed());
+            if left.is_zero() {
                 return Err(Refusal::request_in_progress());
             }
-            tokio::time::sleep(LOOKED_EVERY).await;
+            tokio::time::sleep(pause.min(left)).await;
+            pause *= 2;
         }
     }
 
