@@ -69,7 +69,7 @@ impl List {
 }
 
 /// An entry of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
     /// On which list it stands.
     pub list: List,
@@ -216,7 +216,7 @@ impl SuppressionList {
                 let asked = if is_found {
                     self.ask(list, spelling).await
                 } else {
-                    self.patiently(|| self.ask(list, spelling)).await
+                    self.look(list, spelling).await
                 };
                 match asked {
                     Ok(None) => {}
@@ -231,6 +231,18 @@ impl SuppressionList {
             }
         }
         Ok(entries)
+    }
+
+    /// The entry of `list` under exactly this spelling, with all that SES knows of it.
+    ///
+    /// # Errors
+    /// When SES does not answer, or throttles time after time.
+    pub async fn look(
+        &self,
+        list: &List,
+        spelling: &str,
+    ) -> Result<Option<Entry>, SuppressionListError> {
+        self.patiently(|| self.ask(list, spelling)).await
     }
 
     async fn ask(
