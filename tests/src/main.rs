@@ -24,6 +24,7 @@ mod feedback;
 mod gate;
 mod lambda;
 mod leads;
+mod local_stack;
 mod rechecks;
 mod statuses;
 mod story;

@@ -587,7 +587,7 @@ async fn tab_to(person: &Browser, is: impl Fn(&Node) -> bool) {
 /// Presses Shift and Tab until the focus is where `is` says.
 async fn back_to(person: &Browser, is: impl Fn(&Node) -> bool) {
     walk_to(is, person, async || {
-        person.chord(Key::Shift, Key::Tab).await
+        person.chord(Key::Shift, Key::Tab).await;
     })
     .await;
 }

@@ -163,6 +163,18 @@ pub fn browser(progress: &Progress) -> anyhow::Result<Browser> {
     found().context("chromium and chromedriver were installed and are not on the path")
 }
 
+/// Makes sure that there is `curl`, with which the README shows the API.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn curl(progress: &Progress) -> anyhow::Result<()> {
+    if on_path("curl").is_some() {
+        return Ok(());
+    }
+    let _alone = alone("tools")?;
+    apt(&["curl"], progress).context("install curl")
+}
+
 /// Makes sure that DynamoDB Local can run, and answers the folder of its jar.
 ///
 /// # Errors

@@ -16,10 +16,13 @@ pub fn target() -> PathBuf {
         .map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
-/// Where the local stack keeps its state between runs.
+/// Where the local stack keeps its state between runs: below `target/`, or where `LEADLIGHT_DEV_STATE` says.
 #[must_use]
 pub fn state() -> PathBuf {
-    target().join("leadlight-dev")
+    std::env::var_os("LEADLIGHT_DEV_STATE").map_or_else(
+        || target().join("leadlight-dev"),
+        |folder| root().join(folder),
+    )
 }
 
 /// Where what was fetched for the tests is kept.
