@@ -56,7 +56,8 @@ pub struct Settings {
     pub dynamodb_endpoint: Option<String>,
     /// Where SES is, if not in AWS.
     pub sesv2_endpoint: Option<String>,
-    /// The configuration set of messages that Leadlight sends, if they have one.
+    /// The configuration set of messages that Leadlight sends, if they have one. Only with one do SES's events about them carry
+    /// their tags; where accounts have SES tenants, it must be one of each tenant's resources.
     pub configuration_set: Option<String>,
     /// What permits are signed with. Without it there are none.
     pub permit_key: Option<PermitKey>,

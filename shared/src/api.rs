@@ -290,7 +290,7 @@ impl From<Objection> for Blocked {
     }
 }
 
-/// A signed statement that a check was passed. How to verify it: `GET /v1/permit-keys`, and the README.
+/// A signed statement that a check was passed. It is verified with a key of `GET /v1/permit-keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permit {
     /// The statement, a JWT.

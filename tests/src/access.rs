@@ -19,12 +19,23 @@ on_both_engines!(
 );
 
 /// Every route, with a body that it takes.
-const DOORS: [(&str, &str, &str); 5] = [
+const DOORS: [(&str, &str, &str); 7] = [
     ("PUT", "/v1/leads/ann", r#"{"address":"ann@lead.example"}"#),
     ("GET", "/v1/leads/ann", ""),
     ("GET", "/v1/leads/ann/log", ""),
     ("POST", "/v1/statuses", r#"{"leads":["ann"]}"#),
     ("POST", "/v1/leads/ann/rechecks", ""),
+    (
+        "POST",
+        "/v1/send-checks",
+        r#"{"recipients":[{"address":"ann@lead.example","lead_id":"ann"}]}"#,
+    ),
+    (
+        "POST",
+        "/v1/sends",
+        r#"{"from":{"address":"crm@mail.acme.example"},"to":[{"address":"ann@lead.example","lead_id":"ann"}],
+            "subject":"Hello","text":"Hello"}"#,
+    ),
 ];
 
 async fn knock(
@@ -351,7 +362,7 @@ fn check_unauthorized(why: &str, door: (&str, &str, &str), reply: &Reply, code: 
 async fn a_right_token_opens_only_what_it_names(world: World) {
     let now = Timestamp::now();
     world.save("ann", ANN).await;
-    let [put, get, log, statuses, recheck] = DOORS;
+    let [put, get, log, statuses, recheck, check, send] = DOORS;
     let both = ("POST", "/v1/statuses", r#"{"leads":["ann","bob"]}"#);
     let of = |scope: &str| world.acme.token(scope, now);
     let for_bob = |scope: &str| of(scope).claim("leads", json!(["bob"]));
@@ -434,6 +445,20 @@ async fn a_right_token_opens_only_what_it_names(world: World) {
             statuses,
             "lead",
         ),
+        (
+            "what widgets may do is not asking the gate",
+            of(WIDGET_SCOPE),
+            check,
+            "scope",
+        ),
+        ("saving is not sending", of("leads:write"), send, "scope"),
+        (
+            "checking for another lead",
+            for_bob(SERVER_SCOPE),
+            check,
+            "lead",
+        ),
+        ("mailing another lead", for_bob(SERVER_SCOPE), send, "lead"),
     ];
     for (why, token, door, code) in closed {
         let reply = knock(&world, door, Some(&token.bearer()), now).await;
@@ -523,7 +548,7 @@ async fn another_accounts_lead_does_not_exist(world: World) {
     let now = Timestamp::now();
     world.save("ann", ANN).await;
     let globex = world.globex.token(SERVER_SCOPE, now).bearer();
-    let [_, get, log, statuses, recheck] = DOORS;
+    let [_, get, log, statuses, recheck, ..] = DOORS;
     for door in [get, log, recheck] {
         let reply = knock(&world, door, Some(&globex), now).await;
         reply.problem(404, "unknown-lead");

@@ -403,12 +403,12 @@ impl fmt::Debug for AddressSecret {
 mod tests {
     use core::fmt::Debug;
 
-    use jiff::Timestamp;
-    use leadlight::assessment::Reason;
+    use leadlight::assessment::{Reason, Resolution};
     use leadlight::evidence::{
         Attribution, Authority, BounceCause, Evidence, EvidenceId, Fact, Message, Note, Piece,
         Report, SuppressionList,
     };
+    use leadlight::gate::{Ground, Objection};
     use leadlight::lead::{
         FormerAddress, HistoryEntry, Hold, LeadEvent, Standing, StickyComplaint,
     };
@@ -620,11 +620,61 @@ mod tests {
         )
     }
 
+    fn blocked() -> impl Strategy<Value = Blocked> {
+        let reasons: Vec<Reason> = Reason::all().collect();
+        let grounds = prop_oneof![
+            select(reasons).prop_map(Ground::Blocklisted),
+            Just(Ground::AnotherAddress),
+            Just(Ground::Unsubscribed),
+        ];
+        (
+            grounds,
+            option::of(time()),
+            vec(evidence_id(), 0..3),
+            select(Resolution::ALL),
+            option::of(time()),
+        )
+            .prop_map(|(ground, since, because, resolution, check_again_from)| {
+                Blocked::from(Objection {
+                    ground,
+                    since,
+                    because,
+                    resolution,
+                    check_again_from,
+                })
+            })
+    }
+
+    fn send_attempt() -> impl Strategy<Value = SendAttempt> {
+        let skipped = (vec(0..50_usize, 1..4), blocked())
+            .prop_map(|(positions, blocked)| SkippedRecipient { positions, blocked });
+        let outcome = prop_oneof![
+            Just(SendOutcome::Begun),
+            Just(SendOutcome::Unknown),
+            Just(SendOutcome::Withdrawn),
+            (text(), vec(skipped, 0..4)).prop_map(|(message_id, skipped)| SendOutcome::Sent {
+                message_id,
+                skipped
+            }),
+        ];
+        (text(), text(), time(), outcome, any::<i64>()).prop_map(
+            |(fingerprint, begun_by, begun_at, outcome, expires_at)| SendAttempt {
+                fingerprint,
+                begun_by,
+                begun_at,
+                outcome,
+                expires_at,
+            },
+        )
+    }
+
     proptest! {
         #[test]
         fn every_kind_of_item_comes_back_as_it_went(
-            record in record(), lead in lead(), account_item in any_account(), read in option::of(1..u64::MAX / 2),
+            record in record(), lead in lead(), account_item in any_account(), attempt in send_attempt(),
+            read in option::of(1..u64::MAX / 2),
         ) {
+            check_round_trip(&Key::send_attempt(&account(), "00ff"), &attempt, read);
             check_round_trip(&Key::evidence(&account(), &AddressKey::new("00ff".to_owned())), &record, read);
             check_round_trip(&Key::lead(&account(), &lead.id), &lead, read);
             check_round_trip(&Key::account(&account()), &account_item, read);
@@ -648,6 +698,7 @@ mod tests {
             format!("{:?}", Key::lead(&account(), &lead)),
             format!("{:?}", Key::account(&account())),
             format!("{:?}", Key::identity("News@Acme.example")),
+            format!("{:?}", Key::send_attempt(&account(), "00ff")),
         ];
         assert_eq!(
             keys,
@@ -657,6 +708,7 @@ mod tests {
                 "acme#lead#7 lead".to_owned(),
                 "acme account".to_owned(),
                 "identity#news@acme.example account".to_owned(),
+                "acme#request#00ff answer".to_owned(),
             ]
         );
         let (count, expires_at) = recheck_count(&account(), jiff::civil::date(2026, 11, 22));
