@@ -20,6 +20,7 @@ mod world;
 mod access;
 mod bad_input;
 mod bursts;
+mod drift;
 mod feedback;
 mod gate;
 mod lambda;

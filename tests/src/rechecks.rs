@@ -63,7 +63,7 @@ fn check_refused(reply: &Reply, code: &str, why: &str) {
     assert_eq!(problem.code.as_deref(), Some(code), "{why}");
 }
 
-fn code_of(status: &leadlight::api::LeadStatus) -> String {
+pub(crate) fn code_of(status: &leadlight::api::LeadStatus) -> String {
     [
         Some(status.status.as_str()),
         status.reason.as_deref(),

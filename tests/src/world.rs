@@ -41,6 +41,8 @@ use crate::tokens::{Issuer, SERVER_SCOPE};
 const PERMIT_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
     -----END PRIVATE KEY-----\n";
+/// What address keys are made with.
+const SECRET: &str = "a secret that only tests may know";
 /// The address of the lead `ann`.
 pub(crate) const ANN: &str = "ann@lead.example";
 
@@ -194,6 +196,35 @@ impl World {
     pub(crate) async fn with_policy(self, policy: Policy) -> Self {
         self.save_account(&self.acme, policy).await;
         self
+    }
+
+    /// Gives `acme` an SES tenant. Only before the first request: accounts are remembered for a minute.
+    pub(crate) async fn with_ses_tenant(self, name: &str) -> Self {
+        let account = Account {
+            keys: self.acme.public_keys(),
+            ses_tenant: Some(name.to_owned()),
+            ..Account::default()
+        };
+        let saved = self.table().save_account(&self.acme.account, &account);
+        saved.await.unwrap();
+        self
+    }
+
+    /// What another process is told by its environment, to work beside the functions.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let settings = &self.settings;
+        vec![
+            ("LEADLIGHT_TABLE", settings.table.clone()),
+            ("LEADLIGHT_ADDRESS_SECRET", SECRET.to_owned()),
+            ("AWS_REGION", settings.region.clone()),
+            (
+                "AWS_ACCESS_KEY_ID",
+                settings.credentials.access_key_id().to_owned(),
+            ),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.table_calls.endpoint()),
+            ("AWS_ENDPOINT_URL_SESV2", self.ses_calls.endpoint()),
+        ]
     }
 
     /// The functions in a process that has just started: it remembers nothing.
@@ -423,7 +454,7 @@ pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply
 }
 
 fn secret() -> AddressSecret {
-    AddressSecret::new("a secret that only tests may know").unwrap()
+    AddressSecret::new(SECRET).unwrap()
 }
 
 pub(crate) fn key_of(address: &str) -> AddressKey {
