@@ -208,7 +208,7 @@ async fn a_spam_complaint_cannot_be_cleared() {
     person.click(SEND).await;
     person
         .read(SENT, "the refusal", |said| {
-            said.starts_with("Not sent: This lead is blocklisted.")
+            said.starts_with("Not sent. This person reported a message as spam.")
         })
         .await;
     person.fill(ADDRESS, "elif.kaya@copperleaf.example").await;
@@ -536,7 +536,7 @@ async fn a_domain_that_cannot_be_asked_about_fails_the_recheck() {
 const NOTHING: [&str; 0] = [];
 
 /// The local stack with the demo's leads, and the widget as it is now.
-async fn demo() -> Stack {
+pub(crate) async fn demo() -> Stack {
     tokio::task::spawn_blocking(|| widget::build(&Progress::silent()))
         .await
         .unwrap()
@@ -549,18 +549,18 @@ async fn demo() -> Stack {
 }
 
 /// Sees a bubble of this name.
-fn bubble(name: &str) -> impl Fn(&Tree) -> Option<Node> {
+pub(crate) fn bubble(name: &str) -> impl Fn(&Tree) -> Option<Node> {
     move |tree| tree.bubbles().find(|bubble| bubble.name == name).cloned()
 }
 
 /// Sees the popover with Check again in it.
-fn offered(tree: &Tree) -> Option<Tree> {
+pub(crate) fn offered(tree: &Tree) -> Option<Tree> {
     tree.popover()
         .filter(|popover| popover.find("button", "Check again").is_some())
 }
 
 /// Sees the popover whose live region says this.
-fn announced(words: &str) -> impl Fn(&Tree) -> Option<Tree> {
+pub(crate) fn announced(words: &str) -> impl Fn(&Tree) -> Option<Tree> {
     move |tree| {
         tree.popover()
             .filter(|popover| popover.announcement() == words)
@@ -568,7 +568,7 @@ fn announced(words: &str) -> impl Fn(&Tree) -> Option<Tree> {
 }
 
 /// Sees that there is no popover.
-fn closed(tree: &Tree) -> Option<()> {
+pub(crate) fn closed(tree: &Tree) -> Option<()> {
     tree.popover().is_none().then_some(())
 }
 

@@ -1,7 +1,7 @@
 //! The back end of the demo CRM: a small database of leads that belongs to the host, and its calls to Leadlight and SES.
 //!
-//! It does what a CRM vendor has to do, and nothing that belongs to Leadlight: it keeps names, companies and addresses, asks
-//! Leadlight with a server token before it saves or sends, and mints short tokens for the widget in its pages.
+//! It does what a CRM vendor has to do, and nothing that belongs to Leadlight: it keeps names, companies and addresses, saves and
+//! sends through Leadlight with a server token, and mints short tokens for the widget in its pages. It decides about no recipient.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,21 +10,26 @@ use anyhow::Context as _;
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag};
 use axum::Router;
 use axum::extract::{Json, Path as PathParameter, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use leadlight::api::{LeadStatus, SaveLead};
-use leadlight::lead::{LeadId, Standing, Status};
+use leadlight::api::{
+    CheckRecipient, Mailbox, SaveLead, SendChecksRequest, SendRecipient, SendRequest,
+};
+use leadlight::gate::{Mode, Purpose};
+use leadlight::lead::{LeadId, Standing};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::RwLock;
 
 use crate::account::LocalAccount;
 use crate::gateway::{self, Gateway};
 
 /// Who sends the demo's mail.
-pub const SENDER: &str = "Harbour CRM <hello@harbour.example>";
+pub const SENDER_NAME: &str = "Harbour CRM";
+/// The address of whoever sends the demo's mail.
+pub const SENDER: &str = "hello@harbour.example";
 /// The domain that sends the demo's mail, an identity of the demo's account.
 pub const SENDER_DOMAIN: &str = "harbour.example";
 /// The configuration set of the demo's mail, an identity of the demo's account.
@@ -65,7 +70,7 @@ struct Shared {
 /// Why a request to the CRM ended without an answer of its own.
 enum Failure {
     /// The CRM or Leadlight said no.
-    Refused(Response),
+    Refused(Box<Response>),
     /// Something broke.
     Broken(anyhow::Error),
 }
@@ -81,7 +86,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 impl axum::response::IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
-            Self::Refused(response) => response,
+            Self::Refused(response) => *response,
             Self::Broken(error) => {
                 tracing::error!("the demo CRM failed: {error:#}");
                 gateway::problem(StatusCode::BAD_GATEWAY, "demo-crm", &format!("{error:#}"))
@@ -128,7 +133,8 @@ impl Crm {
             .route("/crm/leads", get(list))
             .route("/crm/leads/{id}", get(read).put(save))
             .route("/crm/leads/{id}/log", get(read_log))
-            .route("/crm/leads/{id}/messages", post(send))
+            .route("/crm/send-checks", post(check))
+            .route("/crm/messages", post(send))
             .route("/crm/token", post(mint))
             .with_state(Arc::clone(&self.shared))
     }
@@ -154,7 +160,7 @@ impl Crm {
         let (status, answer) = self
             .shared
             .gateway
-            .ask("PUT", &path, &token, Some(&body))
+            .ask("PUT", &path, &token, None, Some(&body))
             .await?;
         anyhow::ensure!(
             status.is_success(),
@@ -177,7 +183,7 @@ impl Crm {
         subject: &str,
         text: &str,
     ) -> anyhow::Result<String> {
-        self.shared.send(contact, subject, text).await
+        self.shared.send_unchecked(contact, subject, text).await
     }
 }
 
@@ -208,13 +214,7 @@ async fn save(
     PathParameter(id): PathParameter<String>,
     body: String,
 ) -> Answer<Json<Contact>> {
-    let change: Change = serde_json::from_str(&body).map_err(|error| {
-        Failure::Refused(gateway::problem(
-            StatusCode::BAD_REQUEST,
-            "demo-crm",
-            &error.to_string(),
-        ))
-    })?;
+    let change: Change = parse(&body)?;
     let mut contact = crm.find(&id).await?;
     let save = SaveLead {
         address: change.address.unwrap_or_else(|| contact.address.clone()),
@@ -223,7 +223,12 @@ async fn save(
     };
     let body = serde_json::to_value(&save)?;
     let saved = crm
-        .ask_leadlight("PUT", &format!("/v1/leads/{}", contact.id), Some(&body))
+        .ask_leadlight(
+            "PUT",
+            &format!("/v1/leads/{}", contact.id),
+            None,
+            Some(&body),
+        )
         .await?;
     contact.address = saved
         .get("address")
@@ -249,58 +254,114 @@ async fn read_log(
     let contact = crm.find(&id).await?;
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     Ok(Json(
-        crm.ask_leadlight("GET", &format!("/v1/leads/{}/log{query}", contact.id), None)
+        crm.ask_leadlight(
+            "GET",
+            &format!("/v1/leads/{}/log{query}", contact.id),
+            None,
+            None,
+        )
+        .await?,
+    ))
+}
+
+/// Whom a message would go to, and what it is for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    leads: Vec<LeadId>,
+    #[serde(default)]
+    purpose: Purpose,
+}
+
+/// Asks the gate without sending, so that the page can show what is left to do after a refusal.
+async fn check(State(crm): State<Arc<Shared>>, body: String) -> Answer<Json<Value>> {
+    let plan: Plan = parse(&body)?;
+    let recipients = crm.find_all(&plan.leads).await?.into_iter();
+    let asked = SendChecksRequest {
+        recipients: recipients
+            .map(|contact| CheckRecipient {
+                address: contact.address,
+                lead_id: Some(contact.id),
+            })
+            .collect(),
+        purpose: plan.purpose,
+    };
+    let asked = serde_json::to_value(&asked)?;
+    Ok(Json(
+        crm.ask_leadlight("POST", "/v1/send-checks", None, Some(&asked))
             .await?,
     ))
 }
 
+/// A message to one lead or more.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Compose {
+    leads: Vec<LeadId>,
     subject: String,
     text: String,
+    #[serde(default)]
+    purpose: Purpose,
+    #[serde(default)]
+    mode: Mode,
 }
 
+/// Sends through the gate: whether it may go, and that it goes once, is Leadlight's to see to. The page makes the key, one for
+/// each message that a person composes.
 async fn send(
     State(crm): State<Arc<Shared>>,
-    PathParameter(id): PathParameter<String>,
-    Json(message): Json<Compose>,
-) -> Answer<Response> {
-    let contact = crm.find(&id).await?;
-    let asked = json!({ "leads": [contact.id] });
-    let mut reply = crm
-        .ask_leadlight("POST", "/v1/statuses", Some(&asked))
-        .await?;
-    let status = reply
-        .pointer_mut("/statuses/0")
-        .map(Value::take)
-        .context("read the lead's status")?;
-    let status: LeadStatus = serde_json::from_value(status)?;
-    let refuse =
-        |code, detail: &str| Failure::Refused(gateway::problem(StatusCode::CONFLICT, code, detail));
-    match status.status() {
-        Some(Status::Standing(Standing::Unsubscribed)) => {
-            return Err(refuse("lead-unsubscribed", "This lead has unsubscribed."));
-        }
-        Some(status) if status.is_mailable() => {}
-        Some(_) => {
-            return Err(refuse(
-                "lead-blocklisted",
-                "This lead is blocklisted. Hover over its bubble to see why.",
-            ));
-        }
-        None => return Err(refuse("lead-unknown", "Leadlight does not know this lead.")),
-    }
-    let message_id = crm.send(&contact, &message.subject, &message.text).await?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(json!({ "message_id": message_id })),
-    )
-        .into_response())
+    headers: HeaderMap,
+    body: String,
+) -> Answer<Json<Value>> {
+    let message: Compose = parse(&body)?;
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok())
+        .ok_or_else(|| refuse("A message needs an Idempotency-Key of its own."))?;
+    let recipients = crm.find_all(&message.leads).await?.into_iter();
+    let asked = SendRequest {
+        from: Mailbox {
+            address: SENDER.to_owned(),
+            name: Some(SENDER_NAME.to_owned()),
+        },
+        to: recipients
+            .map(|contact| SendRecipient {
+                address: contact.address,
+                name: Some(contact.name),
+                lead_id: Some(contact.id),
+            })
+            .collect(),
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        reply_to: Vec::new(),
+        subject: message.subject,
+        text: Some(message.text),
+        html: None,
+        attachments: Vec::new(),
+        headers: Vec::new(),
+        list_unsubscribe: None,
+        mode: message.mode,
+        purpose: message.purpose,
+        permit: None,
+    };
+    let asked = serde_json::to_value(&asked)?;
+    Ok(Json(
+        crm.ask_leadlight("POST", "/v1/sends", Some(key), Some(&asked))
+            .await?,
+    ))
 }
 
 async fn mint(State(crm): State<Arc<Shared>>) -> Answer<Json<crate::account::Token>> {
     Ok(Json(crm.account.widget_token(Timestamp::now())?))
+}
+
+fn parse<T: for<'a> Deserialize<'a>>(body: &str) -> Answer<T> {
+    serde_json::from_str(body).map_err(|error| refuse(&error.to_string()))
+}
+
+fn refuse(detail: &str) -> Failure {
+    let problem = gateway::problem(StatusCode::BAD_REQUEST, "demo-crm", detail);
+    Failure::Refused(Box::new(problem))
 }
 
 impl Shared {
@@ -311,28 +372,44 @@ impl Shared {
             .find(|contact| contact.id.as_str() == id)
             .cloned();
         found.ok_or_else(|| {
-            Failure::Refused(gateway::problem(
-                StatusCode::NOT_FOUND,
-                "no-such-lead",
-                "The CRM has no such lead.",
-            ))
+            let detail = "The CRM has no such lead.";
+            let problem = gateway::problem(StatusCode::NOT_FOUND, "no-such-lead", detail);
+            Failure::Refused(Box::new(problem))
         })
     }
 
+    async fn find_all(&self, ids: &[LeadId]) -> Answer<Vec<Contact>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.push(self.find(id.as_str()).await?);
+        }
+        Ok(found)
+    }
+
     /// Asks Leadlight with a server token. Its refusals are passed on as they are.
-    async fn ask_leadlight(&self, method: &str, path: &str, body: Option<&Value>) -> Answer<Value> {
+    async fn ask_leadlight(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer<Value> {
         let token = self.account.server_token(Timestamp::now())?.token;
-        let (status, answer) = self.gateway.ask(method, path, &token, body).await?;
+        let (status, answer) = self.gateway.ask(method, path, &token, key, body).await?;
         if status.is_success() {
             return Ok(answer);
         }
         let headers = [("content-type", "application/problem+json")];
-        Err(Failure::Refused(
-            (status, headers, answer.to_string()).into_response(),
-        ))
+        let refusal = (status, headers, answer.to_string()).into_response();
+        Err(Failure::Refused(Box::new(refusal)))
     }
 
-    async fn send(&self, contact: &Contact, subject: &str, text: &str) -> anyhow::Result<String> {
+    async fn send_unchecked(
+        &self,
+        contact: &Contact,
+        subject: &str,
+        text: &str,
+    ) -> anyhow::Result<String> {
         let content = |text: &str| Content::builder().data(text).build();
         let tag = |name: &str, value: &str| MessageTag::builder().name(name).value(value).build();
         let body = Body::builder().text(content(text)?).build();
@@ -343,7 +420,7 @@ impl Shared {
         let sent = self
             .ses
             .send_email()
-            .from_email_address(SENDER)
+            .from_email_address(format!("{SENDER_NAME} <{SENDER}>"))
             .destination(
                 Destination::builder()
                     .to_addresses(&contact.address)

@@ -128,7 +128,7 @@ impl Gateway {
         }
     }
 
-    /// Asks on behalf of this process itself.
+    /// Asks on behalf of this process itself. `key` is the request's `Idempotency-Key`.
     ///
     /// # Errors
     /// When the answer is no JSON.
@@ -137,13 +137,15 @@ impl Gateway {
         method: &str,
         path: &str,
         token: &str,
+        key: Option<&str>,
         body: Option<&Value>,
     ) -> anyhow::Result<(StatusCode, Value)> {
         let token = format!("Bearer {token}");
-        let headers = [
+        let mut headers = vec![
             ("authorization", token.as_str()),
             ("content-type", "application/json"),
         ];
+        headers.extend(key.map(|key| ("idempotency-key", key)));
         let body = body.map(Value::to_string).unwrap_or_default();
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let event = http_event(
