@@ -32,8 +32,11 @@ pub struct QueueSettings {
     pub batch_size: u16,
     /// Batches that run at the same time, at most.
     pub concurrency: u8,
-    /// How long a received message stays hidden; its redelivery after a failure comes as much later.
+    /// How long a received message stays hidden while the batch that holds it runs; AWS advises six times what the function may
+    /// take, since a message that shows again meanwhile is received once more for nothing.
     pub visibility_timeout: Duration,
+    /// How much later what the function reported as failed comes again.
+    pub redelivery_delay: Duration,
     /// Receives after which a message is dead.
     pub max_receives: u32,
     /// Misbehaviour, if wanted.
@@ -50,12 +53,13 @@ pub struct Chaos {
 }
 
 impl Default for QueueSettings {
-    /// As the deployed queue, but for a short visibility time-out, so that a redelivery can be watched.
+    /// As the deployed queue, but for a short redelivery delay, so that a redelivery can be watched.
     fn default() -> Self {
         Self {
             batch_size: 100,
             concurrency: 4,
-            visibility_timeout: Duration::from_secs(5),
+            visibility_timeout: Duration::from_mins(1),
+            redelivery_delay: Duration::from_secs(5),
             max_receives: 5,
             chaos: None,
         }
@@ -310,17 +314,20 @@ impl Queue {
                 Failed::All
             }
         };
-        let done = batch
-            .iter()
-            .filter(|message| !failed.includes(&message.message_id))
-            .map(|message| message.id);
-        let done: Vec<i64> = done.collect();
-        let deleted = self.ledger.transact(|connection| {
+        let again_ms = now_ms().saturating_add(millis(self.settings.redelivery_delay));
+        let settled = self.ledger.transact(|connection| {
             let mut delete = connection.prepare_cached("DELETE FROM queued WHERE id = ?1")?;
-            done.iter()
-                .try_for_each(|id| delete.execute([id]).map(drop))
+            let mut show =
+                connection.prepare_cached("UPDATE queued SET visible_ms = ?2 WHERE id = ?1")?;
+            batch.iter().try_for_each(|message| {
+                if failed.includes(&message.message_id) {
+                    show.execute([message.id, again_ms]).map(drop)
+                } else {
+                    delete.execute([message.id]).map(drop)
+                }
+            })
         });
-        if let Err(error) = deleted {
+        if let Err(error) = settled {
             // They will be delivered again, which the function has to bear anyway.
             tracing::error!("messages that were taken cannot be deleted: {error:#}");
         }
@@ -448,7 +455,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_record_comes_five_times_and_is_kept_while_the_others_are_done() {
         let queue = queue(QueueSettings {
-            visibility_timeout: Duration::from_millis(10),
+            redelivery_delay: Duration::from_millis(10),
             ..QueueSettings::default()
         });
         let seen = Arc::default();
