@@ -20,6 +20,7 @@ mod world;
 mod access;
 mod bad_input;
 mod bursts;
+mod compose;
 mod drift;
 mod feedback;
 mod gate;
