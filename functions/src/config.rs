@@ -127,7 +127,7 @@ impl Settings {
     /// A client for the table's engine. For tools that need more than [`Table`] offers.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_over(https())
+        self.dynamodb_over(https(usize::MAX))
     }
 
     fn dynamodb_over(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
@@ -154,8 +154,10 @@ impl Settings {
         aws_sdk_sesv2::Client::from_conf(config.build())
     }
 
-    /// A client that makes every call once: whether a lost one sent its message, nobody can tell.
-    fn mailer_over(&self, http: SharedHttpClient) -> Mailer {
+    /// A client that makes every call once, each on a connection of its own. Whether a lost call sent its message nobody can
+    /// tell, and calls get lost on connections that SES closed while the function was frozen.
+    fn mailer(&self) -> Mailer {
+        let http = https(0);
         let config = self.sesv2_over(http).config().to_builder();
         let config = config
             .retry_config(RetryConfig::disabled())
@@ -174,8 +176,10 @@ impl fmt::Debug for Settings {
     }
 }
 
-fn https() -> SharedHttpClient {
+/// An HTTP client that keeps at most `most_idle` connections to each host for later calls.
+fn https(most_idle: usize) -> SharedHttpClient {
     Builder::new()
+        .pool_max_idle_per_host(most_idle)
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))
@@ -215,15 +219,14 @@ impl App {
     /// # Errors
     /// When the system's name servers cannot be told.
     pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
-        let http = https();
+        let http = https(usize::MAX);
         let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
-        let mailer = settings.mailer_over(http.clone());
         Ok(Self {
             accounts: Accounts::new(table.clone()),
             table,
             address_secret: settings.address_secret.clone(),
             verifier: Verifier::new(&settings.name_servers)?,
-            mailer,
+            mailer: settings.mailer(),
             permit_key: settings.permit_key.clone(),
             suppression_list: SuppressionList::new(&settings.sesv2_over(http)),
         })

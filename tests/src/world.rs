@@ -3,6 +3,7 @@
 //! The functions reach the table and SES through proxies that count and can misbehave. Time is what a test says it is, except
 //! for feedback, whose time is in the notifications.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, atomic};
 use std::time::Duration;
 
@@ -232,11 +233,10 @@ impl World {
         App::new(&self.settings).unwrap()
     }
 
-    /// The functions where nobody answers for SES.
-    pub(crate) fn without_ses(&self) -> App {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// The functions with another SES.
+    pub(crate) fn with_ses_at(&self, address: SocketAddr) -> App {
         let settings = Settings {
-            sesv2_endpoint: Some(format!("http://{}", nobody.local_addr().unwrap())),
+            sesv2_endpoint: Some(format!("http://{address}")),
             ..self.settings.clone()
         };
         App::new(&settings).unwrap()
@@ -341,14 +341,17 @@ impl World {
         feedback::handle(&self.app, event, None).await
     }
 
-    /// Delivers notifications as one batch, by SNS and SQS, and expects that all are taken.
+    /// Delivers notifications by SNS and SQS, and what failed again, as the queue does; expects that all are taken.
     pub(crate) async fn deliver(&self, notifications: &[Value]) {
+        let bodies = notifications.iter().map(envelopes::sns).collect();
+        let dead = redeliver(&self.app, bodies).await;
+        assert_eq!(dead.len(), 0, "every notification should be taken");
+    }
+
+    /// Delivers notifications as one batch, and expects that all are taken at once.
+    pub(crate) async fn deliver_once(&self, notifications: &[Value]) {
         let failed = self.deliver_some(notifications).await;
-        assert_eq!(
-            failed,
-            Vec::<usize>::new(),
-            "every notification should be taken"
-        );
+        assert_eq!(failed.len(), 0, "{failed:?} should be taken");
     }
 
     /// Delivers notifications as one batch; returns which are to come again.
@@ -400,6 +403,25 @@ impl Reply {
         assert_eq!(problem.status, status, "{self:?}");
         problem
     }
+}
+
+/// What a queue does before it gives a message up.
+const MOST_RECEIVES: usize = 5;
+
+/// Delivers a batch, and what failed of it again, as a queue does. Gives back what ended in the dead-letter queue.
+pub(crate) async fn redeliver(app: &App, mut bodies: Vec<String>) -> Vec<String> {
+    for _ in 0..MOST_RECEIVES {
+        if bodies.is_empty() {
+            break;
+        }
+        let answer = feedback::handle(app, envelopes::sqs(&bodies), None).await;
+        let failed = failures(&answer.unwrap());
+        bodies = failed
+            .into_iter()
+            .map(|place| std::mem::take(&mut bodies[place]))
+            .collect();
+    }
+    bodies
 }
 
 /// The failed records of a batch, by their place in it.
