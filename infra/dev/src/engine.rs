@@ -45,7 +45,14 @@ impl Engine {
     /// # Errors
     /// When it cannot be started.
     pub fn memory() -> anyhow::Result<Self> {
-        let database = dynoxide::Database::memory().context("open a database in memory")?;
+        Self::over(dynoxide::Database::memory().context("open a database in memory")?)
+    }
+
+    /// Starts the embedded engine over a database that is open already.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn over(database: dynoxide::Database) -> anyhow::Result<Self> {
         Embedded::serve(database).map(Self::Embedded)
     }
 
@@ -59,7 +66,7 @@ impl Engine {
             .with_context(|| format!("{} is not UTF-8", path.display()))?;
         let database =
             dynoxide::Database::new(text).with_context(|| format!("open the database {text}"))?;
-        Embedded::serve(database).map(Self::Embedded)
+        Self::over(database)
     }
 
     /// Starts DynamoDB Local from the folder that holds its jar (see `tools::dynamodb_local`), empty and in memory.

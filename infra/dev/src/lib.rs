@@ -5,6 +5,7 @@
 
 pub mod account;
 mod aws;
+pub mod bench;
 pub mod checks;
 pub mod crm;
 pub mod demo;

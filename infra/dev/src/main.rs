@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::lead::LeadId;
@@ -19,7 +19,7 @@ use leadlight_dev::account::{LocalAccount, MAX_SERVER_MINUTES, MAX_WIDGET_MINUTE
 use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Stack, StackSettings, StackStatus};
-use leadlight_dev::{checks, demo, dns, progress, tools, widget, workspace};
+use leadlight_dev::{bench, checks, demo, dns, progress, tools, widget, workspace};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -48,6 +48,17 @@ enum Task {
     Token(TokenArgs),
     /// Builds the widget into target/widget.
     Widget,
+    /// Measures what something costs, beside the bare thing it is built on, in one run.
+    Bench {
+        /// What to measure.
+        subject: Subject,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Subject {
+    /// A check of 1,000 recipients in accounts of different sizes, beside bare SDK reads.
+    Gate,
 }
 
 #[derive(Args)]
@@ -109,6 +120,7 @@ fn main() -> ExitCode {
         Task::Widget => {
             progress::step("widget", widget::build).map(|folder| println!("{}", folder.display()))
         }
+        Task::Bench { subject } => measure(subject),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,6 +129,28 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Measures in a build that is optimised; this process may be none.
+fn measure(subject: Subject) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        let name = subject.to_possible_value().context("name the benchmark")?;
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(workspace::root());
+        cargo.args(["run", "--profile", "measured", "--package", "leadlight-dev"]);
+        cargo.args(["--", "bench", name.get_name()]);
+        let status = cargo.status().context("start the optimised build")?;
+        return if status.success() {
+            Ok(())
+        } else {
+            bail!("the benchmark failed")
+        };
+    }
+    let report = match subject {
+        Subject::Gate => progress::step("gate", |progress| block_on(bench::gate(progress))?)?,
+    };
+    println!("{report}");
+    Ok(())
 }
 
 fn bring_up(up: &Up) -> anyhow::Result<()> {
