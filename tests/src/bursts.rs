@@ -9,7 +9,6 @@ use leadlight::api::{LeadStatus, StatusesReply};
 use leadlight::evidence::{AddressRecord, Fact, Piece};
 use leadlight_dev::ses::sns_envelope;
 use leadlight_functions::config::App;
-use leadlight_functions::feedback;
 use leadlight_functions::table::Consistency;
 use leadlight_functions::table::item::Key;
 use rand::rngs::StdRng;
@@ -17,21 +16,18 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::envelopes;
 use crate::notifications::{
     GENERAL, INVALID_DOMAIN, MAILBOX_FULL, NO_EMAIL, ON_ACCOUNT_LIST, ON_GLOBAL_LIST, POLICY,
     auto_reply, bounce, bounce_of, complaint, complaint_of_type, delivery, of_account,
     subscription,
 };
 use crate::tokens::{Issuer, SERVER_SCOPE};
-use crate::world::{World, answer, failures, key_of, on_both_engines, request};
+use crate::world::{World, answer, key_of, on_both_engines, redeliver, request};
 
 on_both_engines!(any_order_and_any_number_of_copies_end_the_same);
 
 const LEADS: usize = 120;
 const NOTIFICATIONS: usize = 1_000;
-/// What a queue does before it gives a message up.
-const MOST_RECEIVES: usize = 5;
 
 async fn any_order_and_any_number_of_copies_end_the_same(world: World) {
     let mut random = StdRng::seed_from_u64(20_261_122);
@@ -134,25 +130,9 @@ fn body(notification: &Value, account: &str, received_at: Timestamp) -> String {
     sns_envelope(&message, received_at).to_string()
 }
 
-/// Delivers a batch, and what failed of it again, as a queue does.
-async fn deliver(app: &App, mut bodies: Vec<String>) {
-    for _ in 0..MOST_RECEIVES {
-        let answer = feedback::handle(app, envelopes::sqs(&bodies), None)
-            .await
-            .unwrap();
-        let failed = failures(&answer);
-        bodies = failed
-            .into_iter()
-            .map(|place| bodies[place].clone())
-            .collect();
-        if bodies.is_empty() {
-            return;
-        }
-    }
-    panic!(
-        "{} notifications ended in the dead-letter queue",
-        bodies.len()
-    );
+async fn deliver(app: &App, bodies: Vec<String>) {
+    let dead = redeliver(app, bodies).await;
+    assert_eq!(dead.len(), 0, "nothing may end in the dead-letter queue");
 }
 
 /// Every lead at its own address; every fifth has had the address of its neighbour before, and complaints find it there.
