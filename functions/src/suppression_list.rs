@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::Config;
 use aws_sdk_sesv2::config::retry::RetryConfig;
+use aws_sdk_sesv2::config::timeout::TimeoutConfig;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::delete_suppressed_destination::DeleteSuppressedDestinationError;
 use aws_sdk_sesv2::operation::get_suppressed_destination::GetSuppressedDestinationError;
@@ -30,6 +32,8 @@ const JITTER: Duration = Duration::from_millis(120);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How often a call is made before it is given up. Somebody who waits gives up earlier.
 const MAX_ATTEMPTS: u32 = 8;
+/// How long a page may take. It is longer than an entry, and nobody waits for it at a button.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most entries of a page (SES API v2 reference, `ListSuppressedDestinations`).
 const PAGE_SIZE: i32 = 1_000;
 
@@ -326,12 +330,17 @@ impl SuppressionList {
     }
 
     async fn list(&self, list: &List, token: Option<&str>) -> Result<Page, SuppressionListError> {
+        let patience = TimeoutConfig::builder()
+            .operation_attempt_timeout(PAGE_TIMEOUT)
+            .operation_timeout(PAGE_TIMEOUT);
         let answer = self
             .client
             .list_suppressed_destinations()
             .page_size(PAGE_SIZE)
             .set_tenant_name(list.tenant())
             .set_next_token(token.map(str::to_owned))
+            .customize()
+            .config_override(Config::builder().timeout_config(patience.build()))
             .send()
             .await
             .map_err(SuppressionListError::new("ListSuppressedDestinations"))?;

@@ -40,6 +40,7 @@ on_both_engines! {
     the_repair_ends_every_difference,
     other_accounts_addresses_are_left_alone_unless_named,
     a_long_list_is_read_page_by_page_and_looked_up_in_batches,
+    a_slow_page_is_waited_for,
     a_crash_at_every_step_does_nothing_twice_and_skips_nothing,
     a_repair_trusts_nothing_that_is_old,
     an_outage_stops_the_repair_and_keeps_its_place,
@@ -395,6 +396,17 @@ async fn a_long_list_is_read_page_by_page_and_looked_up_in_batches(world: World)
     let reads = world.table_calls.take_operations();
     let batches = reads.iter().filter(|call| *call == "BatchGetItem").count();
     assert_eq!(batches, 11, "a hundred a read");
+}
+
+async fn a_slow_page_is_waited_for(world: World) {
+    world.ses.suppress(ANN, "BOUNCE").unwrap();
+    world.ses_calls.script(|_| {
+        let longer_than_a_person_waits = tokio::time::sleep(Duration::from_millis(1_500));
+        Act::PassAfter(Box::pin(longer_than_a_person_waits))
+    });
+    assert_eq!(survey(&world, &[]).await.strangers, 1);
+    let calls = world.ses_calls.take_calls().len();
+    assert_eq!(calls, 1, "and asked for once");
 }
 
 /// What a call changes: an entry of SES's list, or an item of the table.

@@ -118,9 +118,9 @@ async fn drift(args: &DriftArgs) -> anyhow::Result<ExitCode> {
             print(true, &Document::new(Some(&survey), None), String::new)?;
         } else if plan.total() > 0 {
             write(&format!(
-                "\nNothing was changed. --apply repairs {} addresses, at {} calls to SES a second.\n",
-                plan.total(),
-                args.rate
+                "\nNothing was changed. Addresses that --apply repairs, at {} calls to SES a second: {}\n",
+                args.rate,
+                plan.total()
             ))?;
         }
         if let Some(plan) = unfinished {

@@ -155,33 +155,31 @@ pub fn survey(survey: &Survey) -> String {
         survey.account, survey.surveyed_at
     );
     for (list, entries) in &survey.lists {
-        line(&mut text, *entries, &format!("entries on {}", whose(list)));
+        line(&mut text, &format!("Entries on {}", whose(list)), *entries);
     }
     line(
         &mut text,
+        "Addresses that both sides withhold",
         survey.agreed,
-        "addresses that both sides withhold",
     );
-    if survey.strangers > 0 {
-        line(
-            &mut text,
-            survey.strangers,
-            "addresses on the AWS account's list that this account has nothing about",
-        );
-    }
-    if !survey.unreadable.is_empty() {
-        let spellings = survey.unreadable.join(", ");
-        line(
-            &mut text,
-            survey.unreadable.len(),
-            &format!("entries that Leadlight could never send to: {spellings}"),
-        );
-    }
     line(
         &mut text,
+        "Addresses about which they differ",
         survey.findings.len(),
-        "addresses about which the sides differ",
     );
+    line(
+        &mut text,
+        "Addresses of which this account has no evidence",
+        survey.strangers,
+    );
+    line(
+        &mut text,
+        "Entries that are no addresses to Leadlight",
+        survey.unreadable.len(),
+    );
+    for spelling in &survey.unreadable {
+        let _ = writeln!(text, "    {spelling}");
+    }
     for difference in Difference::ALL {
         section(&mut text, survey, difference);
     }
@@ -201,14 +199,16 @@ fn section(text: &mut String, survey: &Survey, difference: Difference) {
         width(|[address, _, _]| address).unwrap_or_default(),
         width(|[_, ses, _]| ses).unwrap_or_default(),
     );
-    // Writing to a string cannot fail.
     let _ = writeln!(text, "\n{}: {}", difference.title(), findings.len());
     let _ = writeln!(text, "  {}", difference.why());
     if let Some(repair) = difference.repair() {
         let _ = writeln!(text, "  Repair: {repair}.");
     }
     for [address, ses, leadlight] in &rows {
-        let _ = writeln!(text, "    {address:first$}  {ses:second$}  {leadlight}");
+        let _ = writeln!(
+            text,
+            "    {address:first$}  SES: {ses:second$}  Leadlight: {leadlight}"
+        );
     }
     if findings.len() > SHOWN {
         let more = findings.len() - SHOWN;
@@ -217,7 +217,12 @@ fn section(text: &mut String, survey: &Survey, difference: Difference) {
 }
 
 fn row(finding: &Finding) -> [String; 3] {
-    let entries: Vec<String> = finding.entries.iter().map(listing).collect();
+    let address = finding.address.as_str();
+    let entries: Vec<String> = finding
+        .entries
+        .iter()
+        .map(|entry| listing(entry, Some(address)))
+        .collect();
     let ses = if entries.is_empty() {
         "not listed".to_owned()
     } else {
@@ -229,10 +234,11 @@ fn row(finding: &Finding) -> [String; 3] {
         (Some(reason), None) => reason.to_owned(),
         (None, _) => status.to_owned(),
     };
-    [finding.address.as_str().to_owned(), ses, leadlight]
+    [address.to_owned(), ses, leadlight]
 }
 
-fn listing(entry: &Entry) -> String {
+/// An entry in words. Its spelling only where that differs from `address`.
+fn listing(entry: &Entry, address: Option<&str>) -> String {
     let reason = if entry.is_complaint {
         "COMPLAINT"
     } else {
@@ -242,10 +248,14 @@ fn listing(entry: &Entry) -> String {
         List::Account => "account",
         List::Tenant(_) => "tenant",
     };
-    let since = entry.since.map(day).unwrap_or_default();
-    format!("{} {list} {reason} {since}", entry.spelling)
-        .trim_end()
-        .to_owned()
+    let mut words = format!("{list} {reason}");
+    if address != Some(&entry.spelling) {
+        let _ = write!(words, " as {}", entry.spelling);
+    }
+    if let Some(since) = entry.since {
+        let _ = write!(words, " since {}", day(since));
+    }
+    words
 }
 
 fn day(at: Timestamp) -> String {
@@ -267,8 +277,9 @@ fn with(survey: &Survey, difference: Difference) -> impl Iterator<Item = &Findin
         .filter(move |finding| finding.differences.contains(&difference))
 }
 
-fn line(text: &mut String, count: usize, what: &str) {
-    let _ = writeln!(text, "{count:>9}  {what}");
+fn line(text: &mut String, what: &str, count: usize) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{what:<60}{count:>10}");
 }
 
 fn whose(list: &List) -> String {
@@ -282,26 +293,21 @@ fn whose(list: &List) -> String {
 #[must_use]
 pub fn repair(plan: &Plan) -> String {
     let mut text = String::new();
-    line(&mut text, plan.repaired, "addresses repaired");
-    if plan.settled > 0 {
-        line(
-            &mut text,
-            plan.settled,
-            "addresses that needed nothing any more",
-        );
-    }
-    if !plan.open.is_empty() {
-        line(&mut text, plan.open.len(), "addresses still to be repaired");
-    }
-    if !plan.failed.is_empty() {
-        line(
-            &mut text,
-            plan.failed.len(),
-            "addresses that could not be repaired:",
-        );
-    }
+    line(&mut text, "Addresses repaired", plan.repaired);
+    line(
+        &mut text,
+        "Addresses that needed nothing any more",
+        plan.settled,
+    );
+    line(&mut text, "Addresses still to be repaired", plan.open.len());
+    line(
+        &mut text,
+        "Addresses that could not be repaired",
+        plan.failed.len(),
+    );
     for failure in &plan.failed {
-        let entries: Vec<String> = failure.item.entries.iter().map(listing).collect();
+        let entries = failure.item.entries.iter();
+        let entries: Vec<String> = entries.map(|entry| listing(entry, None)).collect();
         let _ = writeln!(text, "    {}: {}", entries.join(", "), failure.why);
     }
     text
