@@ -21,6 +21,7 @@ use leadlight::account::AccountId;
 use leadlight::policy::Policy;
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback;
+use leadlight_functions::permit::PermitKey;
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::AddressSecret;
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub const TABLE: &str = "leadlight";
 
 /// The secret of address keys in local tables. Local tables hold nobody's address.
 const ADDRESS_SECRET: &str = "a-local-secret-that-protects-nobody-at-all";
+/// The variable that holds the key for permits.
+const PERMIT_KEY: &str = "LEADLIGHT_PERMIT_KEY";
 /// How long the feedback function has for a batch, as deployed.
 const FEEDBACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most octets that the local endpoints read: more than any event, so that the functions get to refuse.
@@ -253,7 +256,16 @@ fn environment(engine: &Engine, ses: &Ses, dns: &dns::Server) -> Vec<(String, St
             crm::CONFIGURATION_SET.to_owned(),
         ),
     ];
-    pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    pairs
+        .into_iter()
+        .chain(permit_key().map(|key| (PERMIT_KEY, key)))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The key for permits, if whoever started this has one: the stack brings none of its own.
+fn permit_key() -> Option<String> {
+    std::env::var(PERMIT_KEY).ok().filter(|key| !key.is_empty())
 }
 
 fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::Result<Settings> {
@@ -266,7 +278,9 @@ fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::R
         dynamodb_endpoint: Some(engine.endpoint()),
         sesv2_endpoint: Some(ses.endpoint()),
         configuration_set: Some(crm::CONFIGURATION_SET.to_owned()),
-        permit_key: None,
+        permit_key: permit_key()
+            .map(|pem| PermitKey::from_pem(&pem).context(PERMIT_KEY))
+            .transpose()?,
     })
 }
 
