@@ -7,8 +7,8 @@ use leadlight_dev::ses::OutboxMessage;
 use leadlight_dev::stack::Stack;
 use serde_json::{Value, json};
 
-use crate::browser::Browser;
-use crate::story::{announced, bubble, closed, demo, offered};
+use crate::browser::{Browser, Tree};
+use crate::story::{announced, bubble, closed, demo, offered, press_behind_the_page};
 
 const SUBJECT: &str = "[data-testid=subject]";
 const TEXT: &str = "[data-testid=text]";
@@ -36,7 +36,11 @@ async fn a_message_to_three_goes_to_nobody_until_all_are_clear() {
     person.shoot("20-choose").await;
     person.click(write).await;
     let red = "Carla Mendes: Blocklisted, hard bounce";
-    person.see("Carla's bubble red", bubble(red)).await;
+    let writing = |tree: &Tree| {
+        tree.find("heading", "New message")?;
+        bubble(red)(tree)
+    };
+    person.see("Carla in the message", writing).await;
     person.fill(SUBJECT, OURS).await;
     person.fill(TEXT, "We come on Saturdays too.").await;
     person.shoot("21-compose").await;
@@ -67,7 +71,12 @@ async fn a_message_to_three_goes_to_nobody_until_all_are_clear() {
     // The address is corrected on the lead's page; the message waits.
     person.click(&format!("{CARLA} a")).await;
     let address = "carla.mendes@pinecrest-dental.example";
-    person.see("the lead's page", bubble(red)).await;
+    person
+        .see("the lead's page", |tree| {
+            tree.find("textbox", "Email address")?;
+            bubble(red)(tree)
+        })
+        .await;
     person.fill("[data-testid=address]", address).await;
     person.click("[data-testid=save]").await;
     person
@@ -77,6 +86,7 @@ async fn a_message_to_three_goes_to_nobody_until_all_are_clear() {
         .await;
     person.shoot("23-address-corrected").await;
     person.click("[data-testid=back]").await;
+    person.see("the message again", writing).await;
     let said = person
         .read(CARLA, "what is left to do", |said| {
             said.contains("press Check again")
@@ -139,6 +149,44 @@ async fn a_message_to_three_goes_to_nobody_until_all_are_clear() {
     );
     assert_eq!(sent[0].text, "We come on Saturdays too.");
     assert_eq!(sent[0].tags["leadlight-account"], "demo");
+    assert_eq!(person.uncaught().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_right_in_another_tab_is_seen_on_return() {
+    let stack = demo().await;
+    let person = Browser::open(stack.origin()).await;
+    write_to(&person, &["ann-lee", "carla-mendes"]).await;
+    person.click(SEND).await;
+    person
+        .read(REFUSAL, "the refusal", |said| !said.is_empty())
+        .await;
+
+    let address = "carla.mendes@pinecrest-dental.example";
+    let saved = reqwest::Client::new()
+        .put(format!("{}/crm/leads/carla-mendes", stack.origin()))
+        .json(&json!({ "address": address }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(saved.status().as_u16(), 200);
+    let (status, reply) = press_behind_the_page(&stack, "carla-mendes").await;
+    assert_eq!((status, &reply["outcome"]), (200, &json!("sent")));
+    assert_eq!(marked(&person).await, json!(["carla-mendes"]));
+
+    // Headless Chromium never hides a tab, so its return is announced by hand.
+    person
+        .ask("document.dispatchEvent(new Event('visibilitychange'))")
+        .await;
+    person
+        .read(RESULT, "that all are clear", |said| {
+            said.starts_with("Nothing stands in the way")
+        })
+        .await;
+    person
+        .see("the bubble green", bubble("Carla Mendes: Active"))
+        .await;
+    assert!(person.text(CARLA).await.contains(address));
     assert_eq!(person.uncaught().await, json!([]));
 }
 

@@ -606,7 +606,7 @@ async fn walk_to(is: impl Fn(&Node) -> bool, person: &Browser, step: impl AsyncF
 }
 
 /// Presses Check again as a program would that does not ask the widget.
-async fn press_behind_the_page(stack: &Stack, lead: &str) -> (u16, Value) {
+pub(crate) async fn press_behind_the_page(stack: &Stack, lead: &str) -> (u16, Value) {
     let token = stack.account.widget_token(Timestamp::now()).unwrap().token;
     let url = format!("{}/v1/leads/{lead}/rechecks", stack.origin());
     let answer = reqwest::Client::new()
