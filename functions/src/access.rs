@@ -145,11 +145,7 @@ impl Caller {
 
     fn other_leads() -> Refusal {
         let challenge = "Bearer realm=\"leadlight\", error=\"insufficient_scope\"";
-        Refusal::forbidden(
-            "lead",
-            "the token is restricted to other leads",
-            challenge,
-        )
+        Refusal::forbidden("lead", "the token is restricted to other leads", challenge)
     }
 }
 

@@ -267,7 +267,9 @@ impl Refusal {
             "recipients-blocked",
             "The message was not sent: some of its recipients are blocked",
         )
-        .detail("nothing was sent; clear the recipients in blocked, or leave them out, and send again");
+        .detail(
+            "nothing was sent; clear the recipients in blocked, or leave them out, and send again",
+        );
         refusal.0.problem.blocked = blocked;
         refusal
     }
