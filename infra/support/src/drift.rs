@@ -6,6 +6,7 @@
 //! done before a crash, or by a person meanwhile, is not done twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -29,6 +30,8 @@ use crate::plan::{Failure, Item, Plan, PlanFile};
 const LOOKED_UP_AT_ONCE: usize = 100;
 /// How many such reads are made at a time.
 const READS_AT_ONCE: usize = 4;
+/// How often a bar that counts nothing yet shows that it lives.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What happens when, for the operator to watch.
 #[derive(Clone, Debug)]
@@ -49,6 +52,13 @@ impl Progress {
             listing: ProgressBar::hidden(),
             lookup: ProgressBar::hidden(),
             repair: ProgressBar::hidden(),
+        }
+    }
+
+    /// Takes everything off the terminal.
+    pub fn clear(&self) {
+        for bar in [&self.listing, &self.lookup, &self.repair] {
+            bar.finish_and_clear();
         }
     }
 }
@@ -194,6 +204,7 @@ impl<'a> Drift<'a> {
             findings: Vec::new(),
         };
         let mut addresses: BTreeMap<AddressKey, Listed> = BTreeMap::new();
+        self.progress.listing.enable_steady_tick(TICK);
         for list in List::of(self.account.ses_tenant.as_deref()) {
             let entries = self.entries(&list).await?;
             survey.lists.push((list, entries.len()));
@@ -205,6 +216,7 @@ impl<'a> Drift<'a> {
                 self.listed(&mut addresses, &address).entries.push(entry);
             }
         }
+        self.progress.listing.finish_and_clear();
         for address in named {
             self.listed(&mut addresses, address).is_named = true;
         }
@@ -269,6 +281,7 @@ impl<'a> Drift<'a> {
                 bar.inc(1);
             }
         }
+        bar.finish_and_clear();
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
@@ -71,16 +70,16 @@ fn rate(text: &str) -> Result<f64, String> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Tool::Drift(args) = Cli::parse().tool;
-    match drift(&args).await {
-        Ok(code) => code,
-        Err(error) => {
-            say(&format!("could not finish: {error:#}"));
-            ExitCode::from(2)
-        }
-    }
+    let progress = progress();
+    let outcome = drift(&args, &progress).await;
+    progress.clear();
+    outcome.unwrap_or_else(|error| {
+        say(&format!("could not finish: {error:#}"));
+        ExitCode::from(2)
+    })
 }
 
-async fn drift(args: &DriftArgs) -> anyhow::Result<ExitCode> {
+async fn drift(args: &DriftArgs, progress: &Progress) -> anyhow::Result<ExitCode> {
     let account = AccountId::parse(&args.account).context("read --account")?;
     let named = match &args.addresses {
         Some(file) => read_addresses(file)?,
@@ -89,7 +88,14 @@ async fn drift(args: &DriftArgs) -> anyhow::Result<ExitCode> {
     let app = App::new(&Settings::from_env()?)?;
     let default = || PathBuf::from(format!("leadlight-drift-{account}.json"));
     let file = PlanFile::new(args.state.clone().unwrap_or_else(default));
-    let drift = Drift::open(&app, account.clone(), args.rate, Timestamp::now, progress()).await?;
+    let drift = Drift::open(
+        &app,
+        account.clone(),
+        args.rate,
+        Timestamp::now,
+        progress.clone(),
+    )
+    .await?;
 
     let unfinished = file.load(&account)?;
     if args.apply
@@ -102,6 +108,7 @@ async fn drift(args: &DriftArgs) -> anyhow::Result<ExitCode> {
             plan.total()
         ));
         let plan = repair(&drift, plan, &file).await?;
+        progress.clear();
         print(args.json, &Document::new(None, Some(&plan)), || {
             report::repair(&plan)
         })?;
@@ -133,6 +140,7 @@ async fn drift(args: &DriftArgs) -> anyhow::Result<ExitCode> {
         return Ok(left(plan.total()));
     }
     let plan = repair(&drift, plan, &file).await?;
+    progress.clear();
     print(
         args.json,
         &Document::new(Some(&survey), Some(&plan)),
@@ -183,7 +191,6 @@ fn read_addresses(file: &Path) -> anyhow::Result<Vec<Address>> {
 fn progress() -> Progress {
     let counter = ProgressBar::new_spinner().with_message("SES's lists");
     counter.set_style(style("{spinner} {msg}: {human_pos} entries {elapsed:.dim}"));
-    counter.enable_steady_tick(Duration::from_millis(100));
     let bar = |message: &'static str| {
         let bar = ProgressBar::new(0).with_message(message);
         bar.set_style(style(
