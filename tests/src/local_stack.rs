@@ -155,16 +155,6 @@ async fn what_it_knows_survives_a_restart_until_reset() {
             .status(),
         200
     );
-    let message = json!({ "leads": ["ann-lee"], "subject": "Hello", "text": "Still there?" });
-    let sent = stack
-        .http
-        .post(format!("{}/crm/messages", stack.origin))
-        .header("idempotency-key", "still-there")
-        .json(&message)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(sent.status(), 200);
     let before = (
         stack.status_of("ann", &token).await,
         stack.read("/crm/leads/ann-lee").await,
@@ -172,6 +162,7 @@ async fn what_it_knows_survives_a_restart_until_reset() {
     );
     assert_eq!(before.0["reason"], "hard_bounce");
     assert_eq!(before.1["name"], "Ann Leigh");
+    assert_ne!(before.2, json!([]), "the demo has sent messages");
 
     stack.interrupt().await;
     stack.start(&[]).await;
@@ -417,15 +408,14 @@ impl Local {
     async fn save_as(&self, token: &str, lead: &str, address: &str) {
         let url = format!("{}/v1/leads/{lead}", self.origin);
         let body = json!({ "address": address, "standing_since": "2025-01-01T00:00:00Z" });
-        let saved = self
-            .http
-            .put(url)
-            .bearer_auth(token)
-            .json(&body)
-            .send()
-            .await
-            .unwrap();
-        assert!(saved.status().is_success(), "{lead}: {}", saved.status());
+        let save = async || {
+            let request = self.http.put(&url).bearer_auth(token).json(&body);
+            let saved = request.send().await.unwrap().status();
+            assert!(saved.is_success() || saved == 503, "{lead}: {saved}");
+            // A table that is too busy asks for another try.
+            saved.is_success().then_some(())
+        };
+        until("the lead is saved", save).await;
     }
 
     async fn save_leads(&self) {
