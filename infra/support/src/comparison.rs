@@ -240,7 +240,7 @@ fn standing(
     if is_complaint(assessment.reason()) {
         return Standing::Known;
     }
-    if is_complaint(merged()) && !is_settled_by_support(evidence, piece.at) {
+    if is_complaint(merged()) && !is_settled_by_support(evidence, entry, piece.at) {
         return Standing::Unknown;
     }
     if assessment.reason().is_some() {
@@ -256,12 +256,18 @@ fn is_complaint(reason: Option<Reason>) -> bool {
     matches!(reason, Some(Reason::SpamComplaint(_)))
 }
 
-/// Whether support has lifted a complaint that we know since SES listed one. SES lists everybody who may have complained, so
-/// the entry may stand for a complaint that was doubtful, and that support may lift.
-fn is_settled_by_support(evidence: &Evidence, listed_at: Timestamp) -> bool {
-    let is_known = evidence
-        .pieces()
-        .any(|piece| piece.fact.attribution().is_some());
+/// Whether support has lifted the complaint that an entry stands for since SES listed it. SES lists everybody who may have
+/// complained, so that may be a complaint that we know as doubtful, and that support may lift.
+fn is_settled_by_support(evidence: &Evidence, entry: &Entry, listed_at: Timestamp) -> bool {
+    let source = entry.source.as_deref();
+    let is_known = evidence.pieces().any(|piece| {
+        let Fact::Complaint { report, .. } = &piece.fact else {
+            return false;
+        };
+        let message = report.message.as_ref().map(|message| message.id.as_str());
+        // A page of SES's list names no source; the entry itself does, and is looked at before anything is taken off.
+        source.is_none_or(|source| piece.id.as_str().contains(source) || message == Some(source))
+    });
     let is_lifted = evidence.pieces().any(|piece| {
         if let Fact::Release {
             authority: Authority::Support { .. },
@@ -711,6 +717,23 @@ mod tests {
             &[BlockedHereOnly],
             NOTHING,
         );
+    }
+
+    #[test]
+    fn support_settles_no_complaint_that_it_never_saw() {
+        let released = record(vec![
+            complaint(Attribution::Candidate, 3),
+            support(false, 1),
+        ]);
+        let listed = |source: &str| Entry {
+            source: Some(source.to_owned()),
+            ..entry(List::Account, (ANN, true, 3))
+        };
+        let same = compare_with(&[listed("day-3")], Some(&released));
+        assert_eq!(same.differences, BTreeSet::from([ReleasedButListed]));
+        let another = compare_with(&[listed("another")], Some(&released));
+        assert_eq!(another.differences, BTreeSet::from([UnknownComplaint]));
+        assert_eq!(another.repair.surplus, [], "it stays on SES's list");
     }
 
     #[test]
