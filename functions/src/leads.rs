@@ -264,30 +264,28 @@ async fn show(
     id: &str,
     now: Timestamp,
 ) -> Result<Response<Body>, Refusal> {
-    let known = find(app, request, id, now).await?;
-    let Found { caller, known } = &known;
-    let reply = SavedLead::new(
-        &known.lead.item,
-        known.assess(caller.policy(), now),
-        None,
-        now,
-    );
+    let (caller, id) = authorize_reader(app, request, id, now).await?;
+    let known = load(app, &caller, &id).await?;
+    let assessment = known.assess(caller.policy(), now);
+    let reply = SavedLead::new(&known.lead.item, assessment, None, now);
     exchange::json(StatusCode::OK, &reply)
 }
 
-struct Found {
-    caller: Caller,
-    known: Known,
-}
-
-async fn find(app: &App, request: &Request, id: &str, now: Timestamp) -> Result<Found, Refusal> {
+async fn authorize_reader(
+    app: &App,
+    request: &Request,
+    id: &str,
+    now: Timestamp,
+) -> Result<(Caller, LeadId), Refusal> {
     let caller = authorize(app, request.headers(), Scope::LeadsRead, now).await?;
     let id = exchange::lead_id(id)?;
     caller.permit_lead(&id)?;
-    let known = Known::load(app, &caller.account, &id, Consistency::Strong).await?;
-    known
-        .map(|known| Found { caller, known })
-        .ok_or_else(Refusal::unknown_lead)
+    Ok((caller, id))
+}
+
+async fn load(app: &App, caller: &Caller, id: &LeadId) -> Result<Known, Refusal> {
+    let known = Known::load(app, &caller.account, id, Consistency::Strong).await?;
+    known.ok_or_else(Refusal::unknown_lead)
 }
 
 async fn log(
@@ -296,8 +294,9 @@ async fn log(
     id: &str,
     now: Timestamp,
 ) -> Result<Response<Body>, Refusal> {
+    let (caller, id) = authorize_reader(app, request, id, now).await?;
     let page = Page::read(request)?;
-    let Found { caller, known } = find(app, request, id, now).await?;
+    let known = load(app, &caller, &id).await?;
     let former = load_former(app, &caller, &known).await?;
     let entries = entries(&known.lead.item, &known.evidence(), &former);
     exchange::json(StatusCode::OK, &page.cut(entries))

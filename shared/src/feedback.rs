@@ -129,6 +129,8 @@ const PROBE_TYPE: &str = "AmazonSnsSubscriptionSucceeded";
 /// How far the source's clock may run ahead of ours before its time is not believed: longer than any server without a broken
 /// clock is off, shorter than anything that a policy counts in.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+/// The most octets of an id of SES's; real ones have 60. A longer one is none, since ids are kept whole.
+const MAX_ID_OCTETS: usize = 200;
 /// The most characters that are kept of SES's own words for types, subtypes and codes.
 const MAX_WORD_CHARACTERS: usize = 60;
 
@@ -191,6 +193,7 @@ impl Reading {
             _about_no_recipient => (None, (self.received_at, false), Vec::new()),
         };
         let source = source.or_else(|| self.mail.message_id.clone());
+        let source = source.filter(|id| id.len() <= MAX_ID_OCTETS);
         let mut notification = Notification {
             kind,
             message: self.message(time.0),
@@ -375,7 +378,11 @@ impl Reading {
     }
 
     fn message(&self, at: Timestamp) -> Option<Message> {
-        let id = self.mail.message_id.clone()?;
+        let id = self
+            .mail
+            .message_id
+            .clone()
+            .filter(|id| id.len() <= MAX_ID_OCTETS)?;
         // Nothing happens to a message before it is sent; a clock that says otherwise is off.
         let sent_at = self
             .mail

@@ -812,6 +812,13 @@ fn what_cannot_be_read_is_refused_with_its_reason() {
     nameless["bounce"]["feedbackId"] = Value::Null;
     nameless["mail"]["messageId"] = Value::Null;
     let nameless = nameless.to_string();
+    let mut endless = bounce(
+        "Permanent",
+        "General",
+        json!([{ "emailAddress": "ann@example.com" }]),
+    );
+    endless["bounce"]["feedbackId"] = json!("f".repeat(201));
+    let endless = endless.to_string();
     let rows = [
         ("", NotificationError::NotJson, "nothing"),
         ("hello", NotificationError::NotJson, "not JSON"),
@@ -846,6 +853,11 @@ fn what_cannot_be_read_is_refused_with_its_reason() {
             &nameless,
             NotificationError::Payload,
             "nothing to tell a repetition by",
+        ),
+        (
+            &endless,
+            NotificationError::Payload,
+            "an id too long to be kept",
         ),
     ];
     for (text, expected, why) in rows {
