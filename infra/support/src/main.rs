@@ -15,13 +15,13 @@ use leadlight_support::drift::{Drift, Progress};
 use leadlight_support::plan::{Plan, PlanFile};
 use leadlight_support::report::{self, Document};
 
+const ENVIRONMENT: &str = "Environment, as the functions have it:
+  LEADLIGHT_TABLE, LEADLIGHT_ADDRESS_SECRET, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+  where they apply: AWS_SESSION_TOKEN, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SESV2";
+
 /// The operator's tools of Leadlight.
-///
-/// They are told what the functions are told, by the same environment: `LEADLIGHT_TABLE`, `LEADLIGHT_ADDRESS_SECRET`, `AWS_REGION`,
-/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and where they apply `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL_DYNAMODB` and
-/// `AWS_ENDPOINT_URL_SESV2`.
 #[derive(Debug, Parser)]
-#[command(name = "leadlight-support", version)]
+#[command(name = "leadlight-support", version, after_help = ENVIRONMENT)]
 struct Cli {
     #[command(subcommand)]
     tool: Tool,
@@ -33,6 +33,7 @@ enum Tool {
     ///
     /// Changes nothing without --apply. Exits with 0 if nothing is left to repair, 1 if something is, 2 if it could not be found
     /// out.
+    #[command(after_help = ENVIRONMENT)]
     Drift(DriftArgs),
 }
 
@@ -54,8 +55,8 @@ struct DriftArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Where a repair is kept until it is done. It holds addresses.
-    #[arg(long, value_name = "FILE", default_value = None)]
+    /// Where a repair is kept until it is done; `leadlight-drift-ACCOUNT.json` in this folder if not given. It holds addresses.
+    #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 }
 
