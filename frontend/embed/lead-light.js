@@ -84,7 +84,7 @@ button.blocklisted {
 .content { padding: 14px 16px }
 .content > * { margin: 8px 0 0 }
 .content > h2 { margin: 0; font-size: 1.07em; line-height: 1.3; font-weight: 650 }
-p.since { margin-block-start: 2px; color: var(--muted); font-size: .93em }
+p.since { margin-block-start: 2px; color: var(--muted); font-size: .93em; text-wrap: balance }
 summary { color: var(--muted); font-size: .93em; cursor: pointer; inline-size: fit-content; min-block-size: 24px; border-radius: 4px }
 summary:focus-visible { outline: 2px solid var(--accent) }
 q { display: block; padding: 8px 10px; border-radius: 6px; quotes: none; white-space: pre-wrap;
