@@ -1,5 +1,7 @@
 //! The log of a lead: a projection of its own history and of the evidence of its addresses. Nothing is stored for it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +31,7 @@ coded! {
         SoftBounce = "soft_bounce",
         /// SES did not try; detail is the list.
         Withheld = "withheld",
-        /// The address was verified; detail is the verdict, or the cause why not deliverable.
+        /// The address was verified; detail is the verdict, after `risky:` its flags, or the cause why not deliverable.
         Verified = "verified",
         /// Safelisted; detail is who: `recheck` or `support`.
         Safelisted = "safelisted",
@@ -128,26 +130,34 @@ fn from_history(entry: &HistoryEntry) -> Entry {
 }
 
 fn from_piece(piece: &Piece, former_address: bool) -> Entry {
-    let (event, detail, report) = match &piece.fact {
+    let (event, detail, report): (_, Option<Cow<'static, str>>, _) = match &piece.fact {
         Fact::Complaint {
             attribution,
             report,
-        } => (LogEvent::Complaint, Some(attribution.code()), Some(report)),
+        } => (
+            LogEvent::Complaint,
+            Some(attribution.code().into()),
+            Some(report),
+        ),
         Fact::ManualBlock { .. } => (LogEvent::ManualBlock, None, None),
-        Fact::HardBounce { cause, report } => {
-            (LogEvent::HardBounce, Some(cause.code()), Some(report))
-        }
+        Fact::HardBounce { cause, report } => (
+            LogEvent::HardBounce,
+            Some(cause.code().into()),
+            Some(report),
+        ),
         Fact::SoftBounce { report } => (LogEvent::SoftBounce, None, Some(report)),
-        Fact::Withheld { list, report } => (LogEvent::Withheld, Some(list.code()), Some(report)),
+        Fact::Withheld { list, report } => {
+            (LogEvent::Withheld, Some(list.code().into()), Some(report))
+        }
         Fact::Verification { verdict } => (LogEvent::Verified, Some(verdict_code(verdict)), None),
         Fact::Release {
             authority: Authority::Recheck,
             ..
-        } => (LogEvent::Safelisted, Some("recheck"), None),
+        } => (LogEvent::Safelisted, Some("recheck".into()), None),
         Fact::Release {
             authority: Authority::Support { .. },
             ..
-        } => (LogEvent::Safelisted, Some("support"), None),
+        } => (LogEvent::Safelisted, Some("support".into()), None),
         Fact::Delivery { .. } => (LogEvent::Delivered, None, None),
         Fact::Subscription { unsubscribed: true } => (LogEvent::Unsubscribed, None, None),
         Fact::Subscription {
@@ -158,20 +168,23 @@ fn from_piece(piece: &Piece, former_address: bool) -> Entry {
     Entry {
         at: piece.at,
         event,
-        detail: detail.map(str::to_owned),
+        detail: detail.map(Cow::into_owned),
         diagnostic: report.and_then(|report| report.diagnostic.clone()),
         evidence: Some(piece.id.clone()),
         former_address,
     }
 }
 
-fn verdict_code(verdict: &Verdict) -> &'static str {
+fn verdict_code(verdict: &Verdict) -> Cow<'static, str> {
     match verdict {
-        Verdict::Deliverable => "deliverable",
-        Verdict::Risky { .. } => "risky",
-        Verdict::Undeliverable { cause } => cause.code(),
-        Verdict::KnownSpammer { .. } => "known_spammer",
-        Verdict::Inconclusive { .. } => "inconclusive",
+        Verdict::Deliverable => "deliverable".into(),
+        Verdict::Risky { flags } => {
+            let flags: Vec<&str> = flags.iter().map(|flag| flag.code()).collect();
+            ["risky:", &flags.join(",")].concat().into()
+        }
+        Verdict::Undeliverable { cause } => cause.code().into(),
+        Verdict::KnownSpammer { .. } => "known_spammer".into(),
+        Verdict::Inconclusive { .. } => "inconclusive".into(),
     }
 }
 

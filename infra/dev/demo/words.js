@@ -19,7 +19,6 @@ const LISTS = {
 };
 const VERDICTS = {
   deliverable: ["Address verified", "good"],
-  risky: ["Address verified, with something to note", ""],
   known_spammer: ["Address belongs to a known spammer", "bad"],
   bad_syntax: ["Address is not valid", "bad"],
   no_such_domain: ["The address’s domain does not exist", "bad"],
@@ -28,6 +27,16 @@ const VERDICTS = {
   unreachable_mail_server: ["The address’s mail server cannot be reached", "bad"],
   disposable: ["Address is a throwaway", "bad"],
   role: ["Address names a role", "bad"],
+};
+const FLAGS = {
+  implicit_mx: "its domain names no mail server, so mail goes to the domain itself",
+  disposable: "it is a throwaway address",
+  role: "it names a role, not a person",
+};
+const verified = (detail) => {
+  const flags = detail.startsWith("risky:") ? detail.slice(6).split(",") : [];
+  const noted = flags.map((flag) => FLAGS[flag] ?? flag).join("; ");
+  return VERDICTS[detail] ?? [`Address verified: ${noted || detail}`, ""];
 };
 const EVENTS = {
   created: (detail) => [`Lead saved, ${STANDINGS[detail] ?? detail}`, ""],
@@ -40,7 +49,7 @@ const EVENTS = {
   hard_bounce: (detail) => [`Hard bounce: ${BOUNCES[detail] ?? detail}`, "bad"],
   soft_bounce: () => ["Soft bounce: not delivered this time", "bad"],
   withheld: (detail) => [`Withheld by Amazon SES: on ${LISTS[detail] ?? detail}`, "bad"],
-  verified: (detail) => VERDICTS[detail] ?? [`Address verified: ${detail}`, ""],
+  verified,
   safelisted: (detail) => [detail === "support" ? "Safelisted by support" : "Safelisted by Check again", "good"],
   delivered: () => ["Message delivered", "good"],
   unsubscribed: () => ["Unsubscribed", ""],

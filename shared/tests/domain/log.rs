@@ -5,6 +5,7 @@ use leadlight::evidence::{Attribution, Authority, BounceCause, Evidence, Fact};
 use leadlight::lead::{Lead, LeadEvent, Save};
 use leadlight::log::entries;
 use leadlight::policy::Policy;
+use leadlight::verification::{Flag, Verdict};
 
 use crate::{address, complaint, day, delivery, hard, key, lead_id, piece, recheck};
 
@@ -65,4 +66,23 @@ fn the_log_tells_the_story_newest_first() {
         "without the bounce of day 9 and Bob's release: not Ann's story"
     );
     assert_eq!(log[5].diagnostic.as_deref(), Some("550 5.1.1 no such user"));
+}
+
+#[test]
+fn a_verification_tells_what_it_noted() {
+    let save = Save {
+        address: address("ann@example.com"),
+        standing: None,
+        standing_since: None,
+    };
+    let lead = Lead::new(lead_id("ann"), save, day(0));
+    let flags = [Flag::ImplicitMx, Flag::Role].into();
+    let verified = piece(
+        day(1),
+        Fact::Verification {
+            verdict: Verdict::Risky { flags },
+        },
+    );
+    let log = entries(&lead, &Evidence::from(vec![verified]), &[]);
+    assert_eq!(log[0].detail.as_deref(), Some("risky:implicit_mx,role"));
 }
