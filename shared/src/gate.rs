@@ -149,7 +149,7 @@ impl Objection {
                 "Correct the address and press Check again."
             }
             (Ground::Blocklisted(_), Resolution::CheckAgain) if self.check_again_from.is_some() => {
-                "Correct the address, or wait until the time in check_again_from, and press Check again."
+                "Correct the address, or wait until it may be checked again, and press Check again."
             }
             (Ground::Blocklisted(_), Resolution::CheckAgain) => {
                 "Make sure that the address is right and press Check again."

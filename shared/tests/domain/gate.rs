@@ -333,7 +333,11 @@ fn an_objection_says_since_when_on_what_evidence_and_what_to_do() {
     let global = Evidence::from(vec![withheld(day(39), Global)]);
     let objection = decide_today(None, &global, Purpose::Marketing).unwrap();
     assert_eq!(objection.check_again_from, Some(day(53)));
-    assert!(objection.what_to_do().contains("check_again_from"));
+    assert!(
+        objection
+            .what_to_do()
+            .contains("wait until it may be checked again")
+    );
 }
 
 fn leads() -> impl Strategy<Value = Option<Lead>> {
