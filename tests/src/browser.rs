@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -352,7 +352,15 @@ impl Browser {
 }
 
 impl Driver {
-    fn start(chromedriver: &PathBuf) -> Self {
+    /// Starts chromedriver on a free port. It takes one that is free for IPv6, wants the same for IPv4, and gives up where a
+    /// neighbour has that ("port not available"): then another is tried.
+    fn start(chromedriver: &Path) -> Self {
+        (0..10)
+            .find_map(|_| Self::try_start(chromedriver))
+            .expect("chromedriver finds a port")
+    }
+
+    fn try_start(chromedriver: &Path) -> Option<Self> {
         let mut process = Command::new(chromedriver)
             .arg("--port=0")
             .env("TZ", "UTC")
@@ -371,12 +379,9 @@ impl Driver {
             let line = line.unwrap();
             let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
             Some(port.trim_end_matches('.').to_owned())
-        });
-        driver.endpoint = format!(
-            "http://127.0.0.1:{}",
-            port.expect("chromedriver says its port")
-        );
-        driver
+        })?;
+        driver.endpoint = format!("http://127.0.0.1:{port}");
+        Some(driver)
     }
 }
 
