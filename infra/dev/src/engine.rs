@@ -145,7 +145,12 @@ impl DynamoDbLocal {
         if !jar.is_file() {
             bail!("{} is missing; `cargo dev test` fetches it", jar.display());
         }
-        let port = free_port()?;
+        // A port that was free may be taken by the time that Java comes to it: then another is tried.
+        Self::start_on(free_port()?, folder, &jar)
+            .or_else(|_| Self::start_on(free_port()?, folder, &jar))
+    }
+
+    fn start_on(port: u16, folder: &Path, jar: &Path) -> anyhow::Result<Self> {
         let log = log_file(port)?;
         // The shell ends Java as soon as its standard input closes, which the kernel does for us however this process ends.
         let script = concat!(
@@ -160,7 +165,7 @@ impl DynamoDbLocal {
                 folder.join("DynamoDBLocal_lib").display()
             ))
             .args(["-Xmx512m", "-jar"])
-            .arg(&jar)
+            .arg(jar)
             .args(["-inMemory", "-disableTelemetry", "-port", &port.to_string()])
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
