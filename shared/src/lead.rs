@@ -65,15 +65,6 @@ impl Status {
             Self::Standing(_) | Self::SoftBouncing => None,
         }
     }
-
-    /// Whether any mail at all may be sent. What an unsubscribed lead may still get is for the gate to say.
-    #[must_use]
-    pub fn is_mailable(self) -> bool {
-        match self {
-            Self::Standing(_) | Self::SoftBouncing => true,
-            Self::Blocklisted(_) => false,
-        }
-    }
 }
 
 /// A block that a lead carries over from its former address.

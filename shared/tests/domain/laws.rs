@@ -7,6 +7,7 @@ use leadlight::evidence::{
     SuppressionList,
 };
 use leadlight::feedback::{Feedback, Published, parse};
+use leadlight::gate::{Purpose, Recipient, decide};
 use leadlight::lead::{Lead, Save, Status};
 use leadlight::policy::Policy;
 use leadlight::verification::{UndeliverableCause, Verdict};
@@ -126,7 +127,10 @@ proptest! {
         let lead = Lead::new(lead_id("ann"), save("ann@example.com"), day(0));
         let assessment = lead.assess(assess(&evidence, &Policy::default(), hour(now)), &evidence);
         let blocked = assessment.status.reason().is_some();
-        prop_assert_eq!(assessment.status.is_mailable(), !blocked);
+        let recipient = Recipient { address: &lead.address, lead: Some(&lead), evidence: &evidence };
+        let refused = |purpose| decide(recipient, &Policy::default(), purpose, hour(now)).is_some();
+        prop_assert_eq!(refused(Purpose::Transactional), blocked, "only a block refuses all mail");
+        prop_assert!(!blocked || refused(Purpose::Marketing));
         prop_assert_eq!(assessment.resolution.is_some(), blocked);
         prop_assert!(!blocked || !assessment.because.is_empty(), "a block cites its evidence");
         prop_assert!(blocked || assessment.may_check_again(hour(now)).is_err());
