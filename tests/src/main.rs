@@ -30,3 +30,4 @@ mod local_stack;
 mod rechecks;
 mod statuses;
 mod story;
+mod texts;
