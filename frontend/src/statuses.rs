@@ -64,6 +64,13 @@ pub(crate) enum Check {
 }
 
 /// What is to be shown of a lead.
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    expect(
+        clippy::large_enum_variant,
+        reason = "nearly every view is a known one"
+    )
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum View {
     /// Not known yet.

@@ -116,6 +116,9 @@ fn reason_meaning(reason: Reason) -> &'static str {
             UndeliverableCause::BadSyntax => {
                 "The address is not a valid email address: it was mistyped."
             }
+            UndeliverableCause::UnsendableLocalPart => {
+                "The address is valid, but Amazon SES cannot send to it: the part before the @ holds letters outside plain ASCII."
+            }
             UndeliverableCause::NoSuchDomain => {
                 "The domain of the address does not exist: it is misspelled, or its owner let it go."
             }
@@ -133,6 +136,9 @@ fn reason_meaning(reason: Reason) -> &'static str {
             }
             UndeliverableCause::Role => {
                 "The address names a role rather than a person, which your account does not send to."
+            }
+            UndeliverableCause::NoReply => {
+                "The address says that nobody reads it, and your account does not send to such addresses."
             }
         },
         Reason::RepeatedSoftBounces => {

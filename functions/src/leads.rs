@@ -16,7 +16,7 @@ use leadlight::api::{LogReply, SaveLead, SavedLead};
 use leadlight::evidence::{AddressRecord, Evidence, Fact, Piece};
 use leadlight::lead::{Lead, LeadAssessment, LeadId, Save};
 use leadlight::log::{Entry, entries};
-use leadlight::verification::Verdict;
+use leadlight::verification::{Verdict, Verification};
 
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::{
@@ -73,7 +73,7 @@ async fn save(
         save,
         now,
         source: own_source(),
-        verdict: None,
+        verification: None,
     };
     let mut attempts = Attempts::default();
     let saved = loop {
@@ -84,7 +84,10 @@ async fn save(
     };
 
     let mut reply = saved.reply(&caller, now);
-    if caller.policy().recheck_on_save && saved.verdict.is_some() && reply.status.may_check_again {
+    if caller.policy().recheck_on_save
+        && saved.verification.is_some()
+        && reply.status.may_check_again
+    {
         reply.status = match rechecks::press(app, &caller, &id, now).await {
             Ok(pressed) => pressed.status,
             Err(refusal) => {
@@ -132,13 +135,13 @@ struct Saving<'a> {
     now: Timestamp,
     /// Names the verification of this save, so that a lost race does not record it twice.
     source: String,
-    verdict: Option<Verdict>,
+    verification: Option<Verification>,
 }
 
 struct Saved {
     lead: Lead,
     record: Option<AddressRecord>,
-    verdict: Option<Verdict>,
+    verification: Option<Verification>,
     created: bool,
 }
 
@@ -190,7 +193,7 @@ impl Saving<'_> {
         Ok(Some(Saved {
             lead,
             record,
-            verdict: self.verdict.clone(),
+            verification: self.verification.clone(),
             created,
         }))
     }
@@ -209,8 +212,8 @@ impl Saving<'_> {
         let table = &self.app.table;
         let account = &self.caller.account;
         let verify = async {
-            match self.verdict.clone() {
-                Some(verdict) => verdict,
+            match self.verification.clone() {
+                Some(verification) => verification,
                 None => {
                     self.app
                         .verifier
@@ -219,9 +222,10 @@ impl Saving<'_> {
                 }
             }
         };
-        let (linked, verdict) = futures_util::join!(table.link(account, key, self.id), verify);
+        let (linked, verification) = futures_util::join!(table.link(account, key, self.id), verify);
         linked?;
-        self.verdict = Some(verdict.clone());
+        let verdict = verification.verdict.clone();
+        self.verification = Some(verification);
         if let Verdict::Inconclusive { .. } = verdict {
             return Ok(());
         }
@@ -254,7 +258,7 @@ impl Saved {
     fn reply(&self, caller: &Caller, now: Timestamp) -> SavedLead {
         let evidence = evidence_of(self.record.as_ref());
         let assessment = assess_lead(&self.lead, &evidence, caller.policy(), now);
-        SavedLead::new(&self.lead, assessment, self.verdict.clone(), now)
+        SavedLead::new(&self.lead, assessment, self.verification.as_ref(), now)
     }
 }
 

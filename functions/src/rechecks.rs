@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
-use leadlight::api::{LeadStatus, Outcome, RecheckReply};
+use leadlight::api::{LeadStatus, Outcome, RecheckReply, VerificationReply};
 use leadlight::assessment::{Reason, objection};
 use leadlight::evidence::{AddressRecord, Authority, Evidence, Fact, Piece, SuppressionList};
 use leadlight::lead::{Lead, LeadEvent, LeadId};
-use leadlight::verification::Verdict;
+use leadlight::verification::{Verdict, Verification};
 
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::{
@@ -92,28 +92,31 @@ pub(crate) async fn press(
     };
     let examination = tokio::time::timeout(EXAMINED_WITHIN, press.examine()).await;
     let (outcome, verification) = match examination.unwrap_or(Examination::Failed(None)) {
-        Examination::Failed(verdict) => {
+        Examination::Failed(verification) => {
             press.record_failure().await?;
-            (Outcome::Fail, verdict)
+            (Outcome::Fail, verification)
         }
-        Examination::Passed(verdict) => {
-            press.release(&verdict).await?;
-            (Outcome::Sent, Some(verdict))
+        Examination::Passed(verification) => {
+            press.release(&verification.verdict).await?;
+            (Outcome::Sent, Some(verification))
         }
-        Examination::Objectionable(verdict) => {
-            press.record(&verdict, &[]).await?;
-            (Outcome::Sent, Some(verdict))
+        Examination::Objectionable(verification) => {
+            press.record(&verification.verdict, &[]).await?;
+            (Outcome::Sent, Some(verification))
         }
-        Examination::ComplainedOf(verdict, complaints) => {
-            press.record(&verdict, &complaints).await?;
-            (Outcome::Sent, Some(verdict))
+        Examination::ComplainedOf(verification, complaints) => {
+            press.record(&verification.verdict, &complaints).await?;
+            (Outcome::Sent, Some(verification))
         }
     };
+    let verified = &press.known.lead.item.address;
+    let verification =
+        verification.map(|verification| VerificationReply::new(verified, &verification));
 
     let known = Known::load(app, &caller.account, id, Consistency::Strong)
         .await?
         .ok_or_else(Refusal::unknown_lead)?;
-    let status = LeadStatus::new(id.clone(), known.assess(caller.policy(), now), now);
+    let status = LeadStatus::new(&known.lead.item, known.assess(caller.policy(), now), now);
     tracing::info!(
         account = %caller.account,
         address.key = %known.address,
@@ -167,13 +170,13 @@ async fn count(
 /// What was found out about the address.
 enum Examination {
     /// Nothing; the verdict is inconclusive, if there is one.
-    Failed(Option<Verdict>),
+    Failed(Option<Verification>),
     /// It cannot be delivered to, or must not be.
-    Objectionable(Verdict),
+    Objectionable(Verification),
     /// It could be delivered to, but SES knows of complaints.
-    ComplainedOf(Verdict, Vec<Piece>),
+    ComplainedOf(Verification, Vec<Piece>),
     /// It can be delivered to, and SES does not stand in the way any more.
-    Passed(Verdict),
+    Passed(Verification),
 }
 
 /// One press that was permitted and counted.
@@ -190,12 +193,12 @@ struct Press<'a> {
 impl Press<'_> {
     async fn examine(&self) -> Examination {
         let address = &self.known.lead.item.address;
-        let verdict = self.app.verifier.verify(address, Freshness::Asked).await;
-        if let Verdict::Inconclusive { .. } = verdict {
-            return Examination::Failed(Some(verdict));
+        let verification = self.app.verifier.verify(address, Freshness::Asked).await;
+        if let Verdict::Inconclusive { .. } = verification.verdict {
+            return Examination::Failed(Some(verification));
         }
-        if objection(&verdict, self.caller.policy()).is_some() {
-            return Examination::Objectionable(verdict);
+        if objection(&verification.verdict, self.caller.policy()).is_some() {
+            return Examination::Objectionable(verification);
         }
         let tenant = self.caller.ses_tenant();
         let reason = self.known.assess(self.caller.policy(), self.now);
@@ -219,7 +222,7 @@ impl Press<'_> {
             .map(|entry| entry.piece(&self.known.address, self.now))
             .collect();
         if !complaints.is_empty() {
-            return Examination::ComplainedOf(verdict, complaints);
+            return Examination::ComplainedOf(verification, complaints);
         }
         for entry in &entries {
             if let Err(error) = lists.remove(&entry.list, &entry.spelling).await {
@@ -227,7 +230,7 @@ impl Press<'_> {
                 return Examination::Failed(None);
             }
         }
-        Examination::Passed(verdict)
+        Examination::Passed(verification)
     }
 
     /// Every spelling under which SES may hold the address, likeliest first: those it used itself, and of them the one that

@@ -97,7 +97,11 @@ async fn load_statuses(
             return LeadStatus::unknown(id);
         };
         let evidence = evidence_of(records.get(&evidence_key(lead)).map(|stored| &stored.item));
-        LeadStatus::new(id, assess_lead(lead, &evidence, caller.policy(), now), now)
+        LeadStatus::new(
+            lead,
+            assess_lead(lead, &evidence, caller.policy(), now),
+            now,
+        )
     };
     Ok(leads.into_iter().zip(&lead_keys).map(status).collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! RFC 5321 section 5.1 and RFC 7505 say what the answers mean. Only an answer that proves something is taken for one:
 //! NXDOMAIN, or a negative answer with its SOA record (RFC 2308). Everything else is inconclusive, which blocks nobody. What the
-//! findings amount to is for [`leadlight::verification::judge`] to say.
+//! findings amount to is for [`leadlight::verification`] to say.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -14,7 +14,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use leadlight::address::Address;
-use leadlight::verification::{Findings, InconclusiveCause, MailHosts, Verdict, judge};
+use leadlight::verification::{Findings, InconclusiveCause, Listing, MailHosts, Verification};
 
 /// How long one name server has for one query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -87,11 +87,16 @@ impl Verifier {
     }
 
     /// Looks at `address`, for at most [`DEADLINE`].
-    pub async fn verify(&self, address: &Address, freshness: Freshness) -> Verdict {
+    pub async fn verify(&self, address: &Address, freshness: Freshness) -> Verification {
         let mail_hosts =
             tokio::time::timeout(DEADLINE, self.mail_hosts(address.domain(), freshness)).await;
         let mail_hosts = mail_hosts.unwrap_or(MailHosts::Unknown(InconclusiveCause::DnsTimeout));
-        judge(address, Findings { mail_hosts })
+        let findings = Findings {
+            mail_hosts,
+            listing: Listing::None,
+            unchecked: Vec::new(),
+        };
+        Verification::new(address, findings)
     }
 
     async fn mail_hosts(&self, domain: &str, freshness: Freshness) -> MailHosts {

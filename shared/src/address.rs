@@ -1,19 +1,35 @@
 //! Email addresses: parsed once, normalised, and never printed by accident.
 //!
 //! An [`Address`] is a dot-atom local part (ASCII or EAI, RFC 6531) in NFC and a domain in its UTS-46 A-label form, within
-//! the lengths of RFC 5321 section 4.5.3.1 (local 64, domain 253, whole 254 octets: RFC 3696 erratum 1690). Legal but unusual
-//! forms (quoted, literal, comment) are refused by name. This module never asks DNS; `verification` judges what can be mailed.
+//! the lengths of RFC 5321 section 4.5.3.1 (domain 253, whole 254 octets: RFC 3696 erratum 1690). Legal but unusual forms
+//! (quoted, literal, comment) and names that are never in the public DNS are refused by name. This module never asks DNS;
+//! `verification` judges what can be mailed.
 
 use std::borrow::Cow;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use unicode_security::MixedScript;
 
 /// The most octets of an address, a path of 256 less its brackets (RFC 3696 erratum 1690).
 pub const MAX_OCTETS: usize = 254;
-/// The most octets of a local part (RFC 5321 section 4.5.3.1.1).
+/// The most octets of a local part by RFC 5321 section 4.5.3.1.1. Some servers accept more, so more is worth a warning only.
 pub const MAX_LOCAL_PART_OCTETS: usize = 64;
+/// The most octets of a label of a domain (RFC 1035 section 2.3.4).
+const MAX_LABEL_OCTETS: usize = 63;
+/// Top-level domains that are never in the public DNS: RFC 6761, 6762, 7686 and 9476, ICANN's `internal` (2024), and `arpa`, which is for
+/// infrastructure (RFC 3172). Without `example`, which stands for real names wherever mail is explained or tried out, here too.
+const RESERVED_TOP_LEVEL_DOMAINS: [&str; 8] = [
+    "alt",
+    "arpa",
+    "internal",
+    "invalid",
+    "local",
+    "localhost",
+    "onion",
+    "test",
+];
 
 /// A parsed, normalised email address. The letter case of the local part is kept; comparison is by [`Address::key_form`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,7 +73,7 @@ pub enum AddressError {
     #[error("there is nothing after the @")]
     EmptyDomain,
     /// A character that an address cannot hold.
-    #[error("the address holds {character:?} at position {position}")]
+    #[error("the address holds {} at position {position}", name_of(*character))]
     UnexpectedCharacter {
         /// The character.
         character: char,
@@ -85,15 +101,30 @@ pub enum AddressError {
     /// A domain that ends in digits only.
     #[error("the domain ends in a number")]
     NumericTopLevelDomain,
-    /// A domain that breaks the rules for host names (UTS 46, STD 3).
-    #[error("the domain is not a valid host name")]
-    InvalidDomain,
-    /// More than [`MAX_LOCAL_PART_OCTETS`].
-    #[error("the part before the @ has {octets} octets, more than 64")]
-    LocalPartTooLong {
-        /// How many it has, in UTF-8.
+    /// A domain under a top-level domain that is never in the public DNS.
+    #[error("the domain ends in a name that is reserved and takes no mail")]
+    ReservedDomain,
+    /// A hyphen at the start or end of a label of the domain, or at both its third and fourth place.
+    #[error("the domain has a misplaced hyphen at position {position}")]
+    MisplacedHyphen {
+        /// Where the hyphen stands.
+        position: usize,
+    },
+    /// A label that begins with `xn--` and stands for nothing.
+    #[error("the domain holds an encoded part (xn--) that stands for nothing")]
+    InvalidALabel,
+    /// A label of more than 63 octets.
+    #[error("a part of the domain has more than 63 octets")]
+    LabelTooLong,
+    /// A domain of more than 253 octets.
+    #[error("the domain has {octets} octets, more than 253")]
+    DomainTooLong {
+        /// How many it has, as A-labels.
         octets: usize,
     },
+    /// A domain that breaks the rules for host names (UTS 46, STD 3) in another way.
+    #[error("the domain is not a valid host name")]
+    InvalidDomain,
     /// More than [`MAX_OCTETS`].
     #[error("the address has {octets} octets, more than 254")]
     TooLong {
@@ -121,8 +152,12 @@ impl AddressError {
             Self::DomainLiteral => "domain_literal",
             Self::DotlessDomain => "dotless_domain",
             Self::NumericTopLevelDomain => "numeric_top_level_domain",
+            Self::ReservedDomain => "reserved_domain",
+            Self::MisplacedHyphen { .. } => "misplaced_hyphen",
+            Self::InvalidALabel => "invalid_a_label",
+            Self::LabelTooLong => "label_too_long",
+            Self::DomainTooLong { .. } => "domain_too_long",
             Self::InvalidDomain => "invalid_domain",
-            Self::LocalPartTooLong { .. } => "local_part_too_long",
             Self::TooLong { .. } => "too_long",
         }
     }
@@ -144,9 +179,51 @@ impl AddressError {
             | Self::DomainLiteral
             | Self::DotlessDomain
             | Self::NumericTopLevelDomain
+            | Self::ReservedDomain
+            | Self::MisplacedHyphen { .. }
+            | Self::InvalidALabel
+            | Self::LabelTooLong
+            | Self::DomainTooLong { .. }
             | Self::InvalidDomain
-            | Self::LocalPartTooLong { .. }
             | Self::TooLong { .. } => None,
+        }
+    }
+
+    /// Where the fault stands, if it is at one place.
+    #[must_use]
+    pub fn position(&self) -> Option<usize> {
+        match self {
+            Self::SecondAt { position }
+            | Self::UnexpectedCharacter { position, .. }
+            | Self::MisplacedDot { position }
+            | Self::MisplacedHyphen { position } => Some(*position),
+            Self::Empty
+            | Self::DisplayName { .. }
+            | Self::MailtoLink { .. }
+            | Self::MissingAt
+            | Self::EmptyLocalPart
+            | Self::EmptyDomain
+            | Self::QuotedLocalPart
+            | Self::Comment
+            | Self::DomainLiteral
+            | Self::DotlessDomain
+            | Self::NumericTopLevelDomain
+            | Self::ReservedDomain
+            | Self::InvalidALabel
+            | Self::LabelTooLong
+            | Self::DomainTooLong { .. }
+            | Self::InvalidDomain
+            | Self::TooLong { .. } => None,
+        }
+    }
+
+    /// The character that an address cannot hold, if that is the fault.
+    #[must_use]
+    pub fn character(&self) -> Option<char> {
+        if let Self::UnexpectedCharacter { character, .. } = self {
+            Some(*character)
+        } else {
+            None
         }
     }
 }
@@ -201,7 +278,7 @@ impl Address {
         if text.contains(['(', ')']) {
             return Err(AddressError::Comment);
         }
-        let (local, domain) = text.split_once('@').ok_or(AddressError::MissingAt)?;
+        let (local, domain) = text.split_once('@').ok_or_else(|| missing_at(text))?;
         let domain_position = local.chars().count() + 2;
         if domain.starts_with('[') {
             return Err(AddressError::DomainLiteral);
@@ -256,6 +333,35 @@ impl Address {
         self.key_form() == other.key_form()
     }
 
+    /// The address for a person's eyes: the domain in its own letters. Where those mix scripts, and may look like others (UTS 39),
+    /// the A-label form stands beside it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let domain = self.unicode_domain();
+        let plain = [self.local_part(), "@", domain.as_ref()].concat();
+        if domain.as_ref().is_single_script() {
+            plain
+        } else {
+            [plain.as_str(), " (", self.domain(), ")"].concat()
+        }
+    }
+
+    /// Whether a label of the domain mixes scripts, so that it may look like another.
+    #[must_use]
+    pub fn mixes_scripts(&self) -> bool {
+        let domain = self.unicode_domain();
+        domain.split('.').any(|label| !label.is_single_script())
+    }
+
+    fn unicode_domain(&self) -> Cow<'_, str> {
+        let (domain, _) = Uts46::new().to_unicode(
+            self.domain().as_bytes(),
+            AsciiDenyList::EMPTY,
+            Hyphens::Allow,
+        );
+        domain
+    }
+
     /// Whether SES can send to it: SES has no SMTPUTF8, so the local part must be ASCII (SES API reference, `Destination`).
     #[must_use]
     pub fn is_sendable_by_ses(&self) -> bool {
@@ -278,11 +384,6 @@ fn read_local_part(local: &str) -> Result<String, AddressError> {
     let normal: String = local.nfc().collect();
     // NFC can make an ASCII mark out of another character (U+037E becomes a semicolon), so it is checked again.
     check_local_part(&normal)?;
-    if normal.len() > MAX_LOCAL_PART_OCTETS {
-        return Err(AddressError::LocalPartTooLong {
-            octets: normal.len(),
-        });
-    }
     Ok(normal)
 }
 
@@ -306,18 +407,58 @@ fn is_local_part_character(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     }
-    let invisible = [
-        '\u{ad}'..='\u{ad}',
-        '\u{200b}'..='\u{200f}',
-        '\u{2028}'..='\u{202e}',
-        '\u{2060}'..='\u{206f}',
-    ]
-    .iter()
-    .any(|range| range.contains(&c));
     let private = ('\u{e000}'..='\u{f8ff}').contains(&c)
         || c >= '\u{f0000}'
         || ('\u{fff0}'..='\u{ffff}').contains(&c);
-    !(invisible || private || c.is_control() || c.is_whitespace() || c == '\u{feff}')
+    !(is_invisible(c) || is_joiner(c) || private || c.is_control() || c.is_whitespace())
+}
+
+/// What has no width of its own, and comes along when text is copied.
+fn is_invisible(c: char) -> bool {
+    ['\u{ad}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{feff}'].contains(&c)
+        || ('\u{2028}'..='\u{202e}').contains(&c)
+        || ('\u{2060}'..='\u{206f}').contains(&c)
+}
+
+/// The zero-width joiners, which some scripts need: a domain may hold them where UTS 46 says so.
+fn is_joiner(c: char) -> bool {
+    c == '\u{200c}' || c == '\u{200d}'
+}
+
+/// The fault of a text without `@`: perhaps it has something that only looks like one.
+fn missing_at(text: &str) -> AddressError {
+    let lookalike = |(c, _): &(char, usize)| *c == '\u{ff20}' || *c == '\u{fe6b}';
+    match text.chars().zip(1..).find(lookalike) {
+        Some((character, position)) => AddressError::UnexpectedCharacter {
+            character,
+            position,
+        },
+        None => AddressError::MissingAt,
+    }
+}
+
+/// A character by its name where it cannot be seen, or looks like another.
+fn name_of(c: char) -> String {
+    let name = match c {
+        ' ' => return "a space".to_owned(),
+        '\t' => return "a tab".to_owned(),
+        '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => "a line break",
+        '\u{a0}' | '\u{2007}' | '\u{202f}' => "a no-break space",
+        '\u{ad}' => "a soft hyphen",
+        '\u{200b}' => "a zero-width space",
+        '\u{200c}' | '\u{200d}' => "a zero-width joiner",
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            "a mark of writing direction"
+        }
+        '\u{feff}' => "a byte-order mark",
+        '\u{ff20}' => "a full-width ＠",
+        '\u{fe6b}' => "a small ﹫",
+        _ if c.is_control() => "a control character",
+        _ if is_invisible(c) || c.is_whitespace() => "an invisible character",
+        _ if c.is_ascii() => return format!("\u{201c}{c}\u{201d}"),
+        _ => return format!("\u{201c}{c}\u{201d} (U+{:04X})", u32::from(c)),
+    };
+    format!("{name} (U+{:04X})", u32::from(c))
 }
 
 fn check_dots(part: &str, first_position: usize) -> Result<(), AddressError> {
@@ -342,6 +483,7 @@ fn read_domain(domain: &str, first_position: usize) -> Result<Cow<'_, str>, Addr
     let odd = |c: &char| {
         c.is_whitespace()
             || c.is_control()
+            || is_invisible(*c)
             || (c.is_ascii() && !c.is_ascii_alphanumeric() && !".-".contains(*c))
     };
     if let Some((character, position)) = domain.chars().zip(first_position..).find(|(c, _)| odd(c))
@@ -351,19 +493,92 @@ fn read_domain(domain: &str, first_position: usize) -> Result<Cow<'_, str>, Addr
             position,
         });
     }
-    let domain = Uts46::new()
-        .to_ascii(
-            domain.as_bytes(),
-            AsciiDenyList::STD3,
-            Hyphens::Check,
-            DnsLength::Verify,
-        )
-        .map_err(|_| AddressError::InvalidDomain)?;
+    let a_labels = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        Hyphens::Check,
+        DnsLength::Verify,
+    );
+    let domain = a_labels.map_err(|_| fault_of_domain(domain, first_position))?;
     let (_, top_level) = domain.rsplit_once('.').ok_or(AddressError::DotlessDomain)?;
     if top_level.bytes().all(|b| b.is_ascii_digit()) {
         return Err(AddressError::NumericTopLevelDomain);
     }
+    if RESERVED_TOP_LEVEL_DOMAINS.contains(&top_level) {
+        return Err(AddressError::ReservedDomain);
+    }
     Ok(domain)
+}
+
+/// Why UTS 46 refuses a domain.
+fn fault_of_domain(domain: &str, first_position: usize) -> AddressError {
+    let uts46 = Uts46::new();
+    let is_refused = |c: &char| {
+        !(c.is_ascii() || c.is_alphanumeric())
+            && uts46
+                .to_ascii(
+                    format!("a{c}a").as_bytes(),
+                    AsciiDenyList::STD3,
+                    Hyphens::Allow,
+                    DnsLength::Ignore,
+                )
+                .is_err()
+    };
+    let mut characters = domain.chars().zip(first_position..);
+    if let Some((character, position)) = characters.find(|(c, _)| is_refused(c)) {
+        return AddressError::UnexpectedCharacter {
+            character,
+            position,
+        };
+    }
+    let mut label_position = first_position;
+    for label in domain.split('.') {
+        let length = label.chars().count();
+        if label
+            .get(..4)
+            .is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+        {
+            if uts46
+                .to_unicode(label.as_bytes(), AsciiDenyList::STD3, Hyphens::Allow)
+                .1
+                .is_err()
+            {
+                return AddressError::InvalidALabel;
+            }
+        } else if label.starts_with('-') {
+            return AddressError::MisplacedHyphen {
+                position: label_position,
+            };
+        } else if label.ends_with('-') {
+            return AddressError::MisplacedHyphen {
+                position: label_position + length - 1,
+            };
+        } else if label.chars().skip(2).take(2).eq("--".chars()) {
+            return AddressError::MisplacedHyphen {
+                position: label_position + 2,
+            };
+        }
+        label_position += length + 1;
+    }
+    let of_any_length = uts46.to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        Hyphens::Check,
+        DnsLength::Ignore,
+    );
+    match of_any_length {
+        Ok(domain)
+            if domain
+                .split('.')
+                .any(|label| label.len() > MAX_LABEL_OCTETS) =>
+        {
+            AddressError::LabelTooLong
+        }
+        Ok(domain) => AddressError::DomainTooLong {
+            octets: domain.len(),
+        },
+        Err(_) => AddressError::InvalidDomain,
+    }
 }
 
 impl core::fmt::Debug for Address {

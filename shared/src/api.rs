@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::address::{Address, AddressError};
 use crate::assessment::{Reason, Resolution};
 use crate::evidence::EvidenceId;
 use crate::gate::{GateDecision, Mode, Objection, Purpose, Resolver};
 use crate::lead::{CheckAgainRefusal, Lead, LeadAssessment, LeadId, Standing, Status};
 use crate::log::Entry;
-use crate::verification::Verdict;
+use crate::verification::{Listing, UndeliverableCause, Verdict, Verification, suggestion};
 
 /// The most leads of one `POST /v1/statuses`.
 pub const MAX_STATUSES: usize = 100;
@@ -65,16 +66,22 @@ pub struct LeadStatus {
     /// Whether the block was made by the lead's former address, and the present one is yet to be checked.
     #[serde(skip_serializing_if = "core::ops::Not::not", default)]
     pub held: bool,
+    /// The address that was probably meant instead of the lead's present one, if that looks like a slip. It is for a person to take.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suggestion: Option<String>,
 }
 
 impl LeadStatus {
-    /// The status of a lead that was assessed at `now`.
+    /// The status of `lead`, which was assessed at `now`.
     #[must_use]
-    pub fn new(lead: LeadId, assessment: LeadAssessment, now: Timestamp) -> Self {
+    pub fn new(lead: &Lead, assessment: LeadAssessment, now: Timestamp) -> Self {
         let may_check_again = assessment.may_check_again(now).is_ok();
         let reason = assessment.status.reason();
+        // A hold speaks of the former address.
+        let cannot_receive = !assessment.held && reason.is_some_and(Reason::is_of_domain);
         Self {
-            lead,
+            suggestion: suggestion(&lead.address, cannot_receive).map(String::from),
+            lead: lead.id.clone(),
             status: assessment.status.code().to_owned(),
             standing: Some(assessment.standing),
             reason: reason.map(|reason| reason.code().to_owned()),
@@ -105,6 +112,7 @@ impl LeadStatus {
             check_again_from: None,
             diagnostic: None,
             held: false,
+            suggestion: None,
         }
     }
 
@@ -144,7 +152,7 @@ pub struct SavedLead {
     pub status: LeadStatus,
     /// What the verification of this save found; absent if the address was not verified now.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub verification: Option<Verdict>,
+    pub verification: Option<VerificationReply>,
 }
 
 impl SavedLead {
@@ -153,14 +161,14 @@ impl SavedLead {
     pub fn new(
         lead: &Lead,
         assessment: LeadAssessment,
-        verification: Option<Verdict>,
+        verification: Option<&Verification>,
         now: Timestamp,
     ) -> Self {
-        let status = LeadStatus::new(lead.id.clone(), assessment, now);
         Self {
             address: lead.address.as_str().to_owned(),
-            status,
-            verification,
+            status: LeadStatus::new(lead, assessment, now),
+            verification: verification
+                .map(|verification| VerificationReply::new(&lead.address, verification)),
         }
     }
 }
@@ -184,7 +192,123 @@ pub struct RecheckReply {
     pub status: LeadStatus,
     /// What the verification found.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub verification: Option<Verdict>,
+    pub verification: Option<VerificationReply>,
+}
+
+/// `POST /v1/verifications`: asks what is to be said of an address, without saving anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// The address as it was typed. That it is no address at all is an answer, not an error.
+    pub address: String,
+}
+
+/// What is to be said of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerificationReply {
+    /// The address, normalised. Absent where the text is no address that can be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+    /// The address for a person's eyes: the domain in its own letters, with the A-label form beside it where scripts mix. Absent
+    /// where that is no different.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shown: Option<String>,
+    /// The verdict, with its cause, flags or list.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The verdict in one sentence of English.
+    pub sentence: String,
+    /// The address that was probably meant. To be offered, never to be taken without asking.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suggestion: Option<String>,
+    /// What was seen. Absent where nothing had to be looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub findings: Option<Seen>,
+    /// What is wrong with the text. Only where it is no address that can be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub syntax: Option<SyntaxFault>,
+    /// The names of the blocklists that could not be asked.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub unchecked: Vec<String>,
+    /// Seconds after which asking again makes sense. Always there for an inconclusive verdict.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retry_after_s: Option<u32>,
+}
+
+/// What a verification saw outside the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The code of the [`MailHosts`](crate::verification::MailHosts).
+    pub mail_hosts: String,
+    /// `none`, `warned` or `spammer`.
+    pub listing: String,
+    /// The list that warns or names a spammer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub list: Option<String>,
+}
+
+/// Why a text is no address that can be kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyntaxFault {
+    /// The code of the [`AddressError`].
+    pub code: String,
+    /// Where the fault stands, in characters counted from 1, without outer blanks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub position: Option<usize>,
+    /// The character that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub character: Option<char>,
+}
+
+impl VerificationReply {
+    /// What is to be said of `address`, which was verified.
+    #[must_use]
+    pub fn new(address: &Address, verification: &Verification) -> Self {
+        let findings = &verification.findings;
+        let (listing, list) = match &findings.listing {
+            Listing::None => ("none", None),
+            Listing::Warned { list } => ("warned", Some(list.clone())),
+            Listing::Spammer { list } => ("spammer", Some(list.clone())),
+        };
+        let shown = address.shown();
+        Self {
+            shown: (shown != address.as_str()).then_some(shown),
+            address: Some(address.as_str().to_owned()),
+            verdict: verification.verdict.clone(),
+            sentence: verification.verdict.sentence(),
+            suggestion: verification.suggestion.clone().map(String::from),
+            findings: Some(Seen {
+                mail_hosts: findings.mail_hosts.code().to_owned(),
+                listing: listing.to_owned(),
+                list,
+            }),
+            syntax: None,
+            unchecked: findings.unchecked.clone(),
+            retry_after_s: verification.retry_after_s,
+        }
+    }
+
+    /// What is to be said of a text that is no address that can be kept.
+    #[must_use]
+    pub fn not_an_address(error: &AddressError) -> Self {
+        Self {
+            address: None,
+            shown: None,
+            verdict: Verdict::Undeliverable {
+                cause: UndeliverableCause::BadSyntax,
+            },
+            sentence: error.sentence(),
+            suggestion: error.inner().cloned().map(String::from),
+            findings: None,
+            syntax: Some(SyntaxFault {
+                code: error.code().to_owned(),
+                position: error.position(),
+                character: error.character(),
+            }),
+            unchecked: Vec::new(),
+            retry_after_s: None,
+        }
+    }
 }
 
 /// The answer to `GET /v1/leads/{id}/log`, newest entry first.

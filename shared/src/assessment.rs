@@ -78,6 +78,20 @@ impl Reason {
         }
     }
 
+    /// Whether DNS proved that the domain can receive no mail.
+    #[must_use]
+    pub fn is_of_domain(self) -> bool {
+        match self {
+            Self::Undeliverable(cause) => cause.is_of_domain(),
+            Self::SpamComplaint(_)
+            | Self::Manual
+            | Self::KnownSpammer
+            | Self::HardBounce(_)
+            | Self::WithheldByProvider(_)
+            | Self::RepeatedSoftBounces => false,
+        }
+    }
+
     /// The reason that both codes stand for.
     #[must_use]
     pub fn from_codes(code: &str, cause: Option<&str>) -> Option<Self> {
@@ -203,6 +217,9 @@ pub fn objection(verdict: &Verdict, policy: &Policy) -> Option<Reason> {
         Verdict::Risky { flags } if policy.block_role && flags.contains(&Flag::Role) => {
             Some(Reason::Undeliverable(UndeliverableCause::Role))
         }
+        Verdict::Risky { flags } if policy.block_no_reply && flags.contains(&Flag::NoReply) => {
+            Some(Reason::Undeliverable(UndeliverableCause::NoReply))
+        }
         Verdict::Deliverable | Verdict::Risky { .. } | Verdict::Inconclusive { .. } => None,
     }
 }
@@ -320,8 +337,10 @@ impl<'a> View<'a> {
         };
         let resolution = match cause {
             UndeliverableCause::BadSyntax
+            | UndeliverableCause::UnsendableLocalPart
             | UndeliverableCause::Disposable
-            | UndeliverableCause::Role => Resolution::AfterAddressChange,
+            | UndeliverableCause::Role
+            | UndeliverableCause::NoReply => Resolution::AfterAddressChange,
             UndeliverableCause::NoSuchDomain
             | UndeliverableCause::NoMailServer
             | UndeliverableCause::NullMx

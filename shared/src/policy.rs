@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 /// How an account reads its evidence. Missing fields take their defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question that an account answers with yes or no, by its name in JSON"
+)]
 pub struct Policy {
     /// Soft bounces that blocklist an address, 1 to 16. Default 5, between `CourtListener`'s and Mailchimp's 7: a full mailbox is
     /// emptied, an abandoned one is not.
@@ -22,6 +26,9 @@ pub struct Policy {
     pub block_disposable: bool,
     /// Whether role addresses (`info@`, `sales@`) are blocklisted. Default no: business leads often are role addresses.
     pub block_role: bool,
+    /// Whether addresses that say that nobody reads them (`noreply@`) are blocklisted. Default yes: mail to them is waste, and
+    /// whoever typed one into a form did not want any.
+    pub block_no_reply: bool,
     /// Whether saving a corrected address presses Check again by itself. Default no: a person confirms the correction.
     pub recheck_on_save: bool,
     /// Presses of Check again for one lead within an hour. Default 5: a person corrects and retries, a script hammers.
@@ -43,6 +50,7 @@ impl Default for Policy {
             global_list_days: 14,
             block_disposable: false,
             block_role: false,
+            block_no_reply: true,
             recheck_on_save: false,
             rechecks_per_lead_per_hour: 5,
             rechecks_per_account_per_day: 1_000,

@@ -83,7 +83,8 @@ async fn a_lead_is_created_shown_changed_and_saved_again(world: World) {
 }
 
 async fn every_wrong_address_is_answered_with_its_error(world: World) {
-    let long_local = format!("{}@lead.example", "a".repeat(65));
+    let long_label = format!("ann@{}.example", "a".repeat(64));
+    let long_domain = format!("ann@{}.example", ["lead"; 60].join("."));
     let long_whole = format!(
         "{}@{}.example",
         "a".repeat(60),
@@ -121,8 +122,13 @@ async fn every_wrong_address_is_answered_with_its_error(world: World) {
         ("ann@[192.0.2.1]", "domain_literal", None),
         ("ann@localhost", "dotless_domain", None),
         ("ann@192.0.2.1", "numeric_top_level_domain", None),
-        ("ann@-lead-.example", "invalid_domain", None),
-        (&long_local, "local_part_too_long", None),
+        ("ann@-lead-.example", "misplaced_hyphen", None),
+        ("ann@le--ad.example", "misplaced_hyphen", None),
+        ("ann@xn--zzzzzz.example", "invalid_a_label", None),
+        ("ann@lead.test", "reserved_domain", None),
+        ("ann@\u{301}lead.example", "invalid_domain", None),
+        (&long_label, "label_too_long", None),
+        (&long_domain, "domain_too_long", None),
         (&long_whole, "too_long", None),
         (&longest, "too_long", None),
     ];
@@ -155,7 +161,7 @@ async fn every_wrong_address_is_answered_with_its_error(world: World) {
         (None, before)
     );
     let codes: std::collections::BTreeSet<&str> = rows.iter().map(|(_, code, _)| *code).collect();
-    assert_eq!(codes.len(), 17, "a row for every error");
+    assert_eq!(codes.len(), 21, "a row for every error");
 }
 
 async fn saving_verifies_the_address(world: World) {
@@ -193,7 +199,7 @@ async fn saving_verifies_the_address(world: World) {
         (
             "jürgen@lead.example",
             "blocklisted",
-            json!({ "verdict": "undeliverable", "cause": "bad_syntax" }),
+            json!({ "verdict": "undeliverable", "cause": "unsendable_local_part" }),
         ),
         (
             "x@failing.example",
@@ -216,7 +222,11 @@ async fn saving_verifies_the_address(world: World) {
             started.elapsed()
         );
         assert_eq!(reply.status, 201, "{address}: {reply:?}");
-        assert_eq!(reply.body["verification"], verdict, "{address}");
+        let found = &reply.body["verification"];
+        for member in ["verdict", "cause", "flags"] {
+            assert_eq!(found[member], verdict[member], "{address}");
+        }
+        assert!(found["sentence"].is_string(), "{address}: {found}");
         assert_eq!(reply.body["status"], json!(status), "{address}");
         if status == "blocklisted" {
             assert_eq!(reply.body["reason"], "undeliverable", "{address}");

@@ -62,6 +62,7 @@ fn lead_status(value: &JsValue) -> Option<LeadStatus> {
         check_again_from: timestamp(value, "check_again_from"),
         diagnostic: text(value, "diagnostic"),
         held: member(value, "held").is_some_and(|held| held.is_truthy()),
+        suggestion: text(value, "suggestion"),
     })
 }
 

@@ -680,9 +680,10 @@ async fn a_recheck_of_a_dead_domain_is_sent_and_releases_nothing() {
         (&reply["outcome"], &reply["status"]["status"]),
         (&json!("sent"), &json!("blocklisted"))
     );
+    let found = &reply["verification"];
     assert_eq!(
-        reply["verification"],
-        json!({ "verdict": "undeliverable", "cause": "null_mx" })
+        (&found["verdict"], &found["cause"]),
+        (&json!("undeliverable"), &json!("null_mx"))
     );
     assert!(!rig.log("7").await.contains(&"safelisted".to_owned()));
 }
@@ -1104,42 +1105,28 @@ async fn dns_is_read_as_the_standards_say() {
         ),
         (Says::Silence, inconclusive(InconclusiveCause::DnsTimeout)),
     ];
+    let verdict = async |text: &str, freshness| {
+        let address = Address::parse(text).unwrap();
+        rig.app.verifier.verify(&address, freshness).await.verdict
+    };
     for (says, expected) in rows {
         rig.dns.says("asked.example", says.clone());
-        let address = Address::parse("ada@asked.example").unwrap();
-        assert_eq!(
-            rig.app.verifier.verify(&address, Freshness::Asked).await,
-            expected,
-            "{says:?}"
-        );
+        let found = verdict("ada@asked.example", Freshness::Asked).await;
+        assert_eq!(found, expected, "{says:?}");
     }
-    let implicit = rig
-        .app
-        .verifier
-        .verify(
-            &Address::parse("ada@bare.example").unwrap(),
-            Freshness::Remembered,
-        )
-        .await;
+    let implicit = verdict("ada@bare.example", Freshness::Remembered).await;
     assert!(matches!(implicit, Verdict::Risky { .. }), "{implicit:?}");
-    let missing = Address::parse("ada@missing.example").unwrap();
-    let gone = rig
-        .app
-        .verifier
-        .verify(&missing, Freshness::Remembered)
-        .await;
+    let missing = "ada@missing.example";
+    let gone = verdict(missing, Freshness::Remembered).await;
     assert_eq!(gone, undeliverable(UndeliverableCause::NoSuchDomain));
     rig.dns.mx("missing.example");
     assert_eq!(
-        rig.app
-            .verifier
-            .verify(&missing, Freshness::Remembered)
-            .await,
+        verdict(missing, Freshness::Remembered).await,
         gone,
         "remembered for a while"
     );
     assert_eq!(
-        rig.app.verifier.verify(&missing, Freshness::Asked).await,
+        verdict(missing, Freshness::Asked).await,
         Verdict::Deliverable,
         "asked again"
     );

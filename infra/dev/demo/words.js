@@ -21,17 +21,23 @@ const VERDICTS = {
   deliverable: ["Address verified", "good"],
   known_spammer: ["Address belongs to a known spammer", "bad"],
   bad_syntax: ["Address is not valid", "bad"],
+  unsendable_local_part: ["Address is valid, but Amazon SES cannot send to it", "bad"],
   no_such_domain: ["The address’s domain does not exist", "bad"],
   no_mail_server: ["The address’s domain has no mail server", "bad"],
   null_mx: ["The address’s domain takes no mail", "bad"],
   unreachable_mail_server: ["The address’s mail server cannot be reached", "bad"],
   disposable: ["Address is a throwaway", "bad"],
   role: ["Address names a role", "bad"],
+  no_reply: ["Address says that nobody reads it", "bad"],
 };
 const FLAGS = {
   implicit_mx: "its domain names no mail server, so mail goes to the domain itself",
   disposable: "it is a throwaway address",
   role: "it names a role, not a person",
+  no_reply: "it says that nobody reads it",
+  listed_with_warning: "its domain is listed as abused",
+  long_local_part: "the part before the @ is unusually long",
+  mixed_scripts: "its domain mixes letters of several scripts",
 };
 const verified = (detail) => {
   const flags = detail.startsWith("risky:") ? detail.slice(6).split(",") : [];

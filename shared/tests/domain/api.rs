@@ -18,7 +18,7 @@ fn status_after(pieces: Vec<Piece>) -> (Lead, LeadStatus) {
     let lead = Lead::new(lead_id("ann"), save, day(0));
     let evidence = Evidence::from(pieces);
     let assessment = lead.assess(assess(&evidence, &Policy::default(), day(2)), &evidence);
-    let status = LeadStatus::new(lead.id.clone(), assessment, day(2));
+    let status = LeadStatus::new(&lead, assessment, day(2));
     (lead, status)
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use leadlight::assessment::{Reason, objection};
 use leadlight::policy::Policy;
 use leadlight::verification::{
-    Findings, Flag, InconclusiveCause, MailHosts, UndeliverableCause as Cause, Verdict, judge,
+    Findings, Flag, InconclusiveCause, Listing, MailHosts, UndeliverableCause as Cause, Verdict,
+    judge,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -13,7 +14,12 @@ use proptest::sample::select;
 use crate::address;
 
 fn verdict_on(text: &str, mail_hosts: MailHosts) -> Verdict {
-    judge(&address(text), Findings { mail_hosts })
+    let findings = Findings {
+        mail_hosts,
+        listing: Listing::None,
+        unchecked: Vec::new(),
+    };
+    judge(&address(text), &findings)
 }
 
 #[test]
@@ -66,8 +72,8 @@ fn only_what_waiting_cannot_change_is_undeliverable() {
     let unsendable = verdict_on("éve@example.com", MailHosts::Mx);
     assert_eq!(
         unsendable,
-        undeliverable(Cause::BadSyntax),
-        "SES cannot send to it"
+        undeliverable(Cause::UnsendableLocalPart),
+        "valid, but SES cannot send to it"
     );
 }
 
