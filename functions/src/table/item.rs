@@ -25,13 +25,13 @@ use sha2::Sha256;
 use super::TableError;
 
 /// The partition key's attribute.
-pub(super) const PK: &str = "pk";
+pub const PK: &str = "pk";
 /// The sort key's attribute.
-pub(super) const SK: &str = "sk";
+pub const SK: &str = "sk";
 /// The attribute that counts an item's writes.
 pub(super) const VERSION: &str = "version";
 /// The attribute whose time (seconds since 1970) deletes an item.
-pub(super) const EXPIRES_AT: &str = "expires_at";
+pub const EXPIRES_AT: &str = "expires_at";
 
 const LINK: &str = "lead#";
 /// Seconds that a day's counter outlives its day: long enough to be looked at, `DynamoDB` deletes late anyway.

@@ -38,7 +38,7 @@ use crate::ledger::Ledger;
 use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
 use crate::ses::{Ses, SesSettings};
 use crate::task::Task;
-use crate::{aws, demo, workspace};
+use crate::{aws, demo, template, workspace};
 
 /// The account of the demo CRM.
 pub const DEMO: &str = "demo";
@@ -299,7 +299,11 @@ async fn provision(
         .await
         .context("ask the engine for its tables")?;
     if !tables.table_names().iter().any(|name| name == TABLE) {
-        app.table.create().await.context("create the table")?;
+        let definition = template::table()?;
+        app.table
+            .create(&definition)
+            .await
+            .context("create the table")?;
     }
     app.table
         .save_account(account.id(), &account.item(policy)?)
