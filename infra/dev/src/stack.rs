@@ -73,8 +73,10 @@ pub struct StackSettings {
     pub ses: SesSettings,
     /// The policy of the demo's account.
     pub policy: Policy,
-    /// Whether the CRM begins with the demo's leads.
+    /// Whether the CRM begins with the leads of the demo's story.
     pub with_demo_leads: bool,
+    /// How many people the CRM holds in all; those beside the story's are entered at once, and saved while it serves already.
+    pub people: usize,
 }
 
 /// A running stack; it ends when this is dropped.
@@ -82,6 +84,7 @@ pub struct StackSettings {
 pub struct Stack {
     // Fields are dropped in this order: what asks before what answers.
     _server: Task,
+    _gathering: Option<Task>,
     _polling: Polling,
     address: SocketAddr,
     /// The functions' settings and clients.
@@ -95,7 +98,7 @@ pub struct Stack {
     /// The demo CRM.
     pub crm: Crm,
     /// SES.
-    pub ses: Ses,
+    pub ses: Arc<Ses>,
     /// The queue in front of the feedback function.
     pub queue: Queue,
     /// DNS.
@@ -140,7 +143,7 @@ impl Stack {
             Ledger::file(&folder.join("stand-ins.sqlite"))
         })?;
         let queue = Queue::open(ledger, settings.queue)?;
-        let ses = Ses::start(queue.clone(), settings.ses).await?;
+        let ses = Arc::new(Ses::start(queue.clone(), settings.ses).await?);
         let dns = dns::Server::start(settings.zone.unwrap_or_else(demo::zone)).await?;
         let engine = match (settings.engine, folder) {
             (Some(engine), _) => engine,
@@ -177,6 +180,16 @@ impl Stack {
                 .context("fill the demo CRM")?;
         }
 
+        let gathering = (settings.people > 0).then(|| {
+            let (crm, ses) = (crm.clone(), Arc::clone(&ses));
+            Task::spawn(async move {
+                let gathered = demo::gather(&crm, &ses, settings.people, Timestamp::now()).await;
+                if let Err(error) = gathered {
+                    tracing::warn!("the demo CRM is not filled: {error:#}");
+                }
+            })
+        });
+
         let local = Local {
             execution: execution.clone(),
             queue: queue.clone(),
@@ -197,6 +210,7 @@ impl Stack {
         });
         Ok(Self {
             _server: server,
+            _gathering: gathering,
             _polling: polling,
             address,
             app,
