@@ -1,7 +1,7 @@
 //! A DNS server on 127.0.0.1, UDP and TCP, that answers from a [`Zone`] which can change while it runs.
 //!
-//! It can misbehave on purpose (SERVFAIL, silence, truncation, no SOA) and remembers every question, so that caching and
-//! time-outs can be asserted. It never answers with a real address: use the documentation networks of RFC 5737.
+//! It can misbehave on purpose (SERVFAIL, silence, truncation, no SOA, answers that come late) and remembers every question, so
+//! that caching and time-outs can be asserted. It never answers with a real address: use the documentation networks of RFC 5737.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,22 +11,39 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hickory_proto::op::{Message, Metadata, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::task::Task;
 
+pub use hickory_proto::rr::RecordType;
+
 /// How long a forwarded question may take before it is dropped; the resolver that asked has given up by then.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many aliases are followed within one answer.
 const MAX_ALIASES: usize = 8;
+/// How long records may be remembered, also those that say that there are none.
+const TTL_S: u32 = 60;
 
 /// What the server knows. A name that nothing was said about does not exist (NXDOMAIN, with SOA).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Zone {
     hosts: BTreeMap<String, Host>,
     elsewhere: Elsewhere,
+    ttl_s: u32,
+    latency: Duration,
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self {
+            hosts: BTreeMap::new(),
+            elsewhere: Elsewhere::default(),
+            ttl_s: TTL_S,
+            latency: Duration::ZERO,
+        }
+    }
 }
 
 /// What is known under one name.
@@ -36,6 +53,7 @@ struct Host {
     addresses: Vec<IpAddr>,
     alias: Option<String>,
     fault: Option<Fault>,
+    fault_of: BTreeMap<RecordType, Fault>,
 }
 
 /// A way to misbehave.
@@ -49,8 +67,12 @@ pub enum Fault {
     Silence,
     /// Answers that there are no such records, without the SOA record that would make that believable.
     NoAuthority,
+    /// Answers that the name does not exist, without the SOA record.
+    NoSuchDomainWithoutAuthority,
     /// Answers over UDP that the answer is too long, so that the question is asked again over TCP.
     Truncation,
+    /// Answers rightly, so much later.
+    Late(Duration),
 }
 
 /// What is said about names outside the zone.
@@ -120,6 +142,27 @@ impl Zone {
         self
     }
 
+    /// Makes questions about a name go wrong if they are for records of this kind.
+    #[must_use]
+    pub fn fault_of(mut self, name: &str, kind: RecordType, fault: Fault) -> Self {
+        self.entry(name).fault_of.insert(kind, fault);
+        self
+    }
+
+    /// Lets records be remembered for so many seconds instead of a minute.
+    #[must_use]
+    pub fn ttl(mut self, seconds: u32) -> Self {
+        self.ttl_s = seconds;
+        self
+    }
+
+    /// Lets every answer take so long.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
     /// Forgets everything about a name.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
@@ -158,14 +201,24 @@ impl Zone {
             .any(|host| host == name || host.ends_with(&below))
     }
 
+    /// How the server misbehaves when it is asked about `name`, whose aliases end at `last`.
+    fn fault_about(&self, name: &str, last: &str, kind: RecordType) -> Option<Fault> {
+        let host = self.hosts.get(name).or_else(|| self.hosts.get(last))?;
+        host.fault_of.get(&kind).copied().or(host.fault)
+    }
+
+    /// How long an answer takes.
+    fn pause(&self, name: &str, kind: RecordType) -> Duration {
+        let (_, last) = self.follow(name, kind);
+        match self.fault_about(name, &last, kind) {
+            Some(Fault::Late(late)) => self.latency + late,
+            _ => self.latency,
+        }
+    }
+
     fn answer(&self, name: &str, kind: RecordType, over_tcp: bool) -> Answer {
         let (records, last) = self.follow(name, kind);
-        let fault = self
-            .hosts
-            .get(name)
-            .or_else(|| self.hosts.get(&last))
-            .and_then(|host| host.fault);
-        match fault {
+        match self.fault_about(name, &last, kind) {
             Some(Fault::ServerFailure) => return Answer::Error(ResponseCode::ServFail),
             Some(Fault::Refused) => return Answer::Error(ResponseCode::Refused),
             Some(Fault::Silence) => return Answer::Silence,
@@ -175,8 +228,14 @@ impl Zone {
                     authority: false,
                 };
             }
+            Some(Fault::NoSuchDomainWithoutAuthority) => {
+                return Answer::NoSuchDomain {
+                    records: Vec::new(),
+                    authority: false,
+                };
+            }
             Some(Fault::Truncation) if !over_tcp => return Answer::Truncated,
-            Some(Fault::Truncation) | None => {}
+            Some(Fault::Truncation | Fault::Late(_)) | None => {}
         }
         if self.exists(&last) {
             // Aliases in a circle end in no SOA, which resolvers report like a name without such records.
@@ -190,11 +249,17 @@ impl Zone {
             };
         }
         match &self.elsewhere {
-            Elsewhere::NoSuchDomain => Answer::NoSuchDomain { records },
+            Elsewhere::NoSuchDomain => Answer::NoSuchDomain {
+                records,
+                authority: true,
+            },
             Elsewhere::Unknown { apexes } | Elsewhere::Forward { apexes, .. }
                 if is_under(apexes, &last) =>
             {
-                Answer::NoSuchDomain { records }
+                Answer::NoSuchDomain {
+                    records,
+                    authority: true,
+                }
             }
             Elsewhere::Unknown { .. } => Answer::Error(ResponseCode::ServFail),
             Elsewhere::Forward { servers, .. } => Answer::Forward(servers.clone()),
@@ -267,6 +332,7 @@ enum Answer {
     },
     NoSuchDomain {
         records: Vec<(String, RData)>,
+        authority: bool,
     },
     Error(ResponseCode),
     Truncated,
@@ -430,11 +496,19 @@ impl State {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(entry);
+        let (pause, ttl_s) = {
+            let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
+            (zone.pause(&name, kind), zone.ttl_s)
+        };
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         let answer = self
             .zone
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .answer(&name, kind, over_tcp);
+        let record = |(name, data): (String, RData)| Record::from_rdata(fqdn(&name), ttl_s, data);
 
         let mut reply = Message::response(asked.metadata.id, asked.metadata.op_code);
         reply.metadata = Metadata::response_from_request(&asked.metadata);
@@ -445,10 +519,15 @@ impl State {
             Answer::Forward(servers) => return forward(question, &servers, over_tcp).await,
             Answer::Error(code) => reply.metadata.response_code = code,
             Answer::Truncated => reply.metadata.truncation = true,
-            Answer::NoSuchDomain { records } => {
+            Answer::NoSuchDomain {
+                records,
+                authority: with_authority,
+            } => {
                 reply.metadata.response_code = ResponseCode::NXDomain;
                 reply.add_answers(records.into_iter().map(record));
-                reply.add_authority(authority(&name));
+                if with_authority {
+                    reply.add_authority(authority(&name, ttl_s));
+                }
             }
             Answer::Records {
                 records,
@@ -457,7 +536,7 @@ impl State {
                 let without_answer = !records.iter().any(|(_, data)| data.record_type() == kind);
                 reply.add_answers(records.into_iter().map(record));
                 if without_answer && with_authority {
-                    reply.add_authority(authority(&name));
+                    reply.add_authority(authority(&name, ttl_s));
                 }
             }
         }
@@ -465,12 +544,8 @@ impl State {
     }
 }
 
-fn record((name, data): (String, RData)) -> Record {
-    Record::from_rdata(fqdn(&name), 60, data)
-}
-
-/// The SOA record of the name's top-level domain, with a negative time to live of a minute.
-fn authority(name: &str) -> Record {
+/// The SOA record of the name's top-level domain, which says how long "there is none" may be remembered.
+fn authority(name: &str, ttl_s: u32) -> Record {
     let apex = name.rsplit('.').next().unwrap_or_default();
     let soa = SOA::new(
         fqdn(&format!("ns.{apex}")),
@@ -479,9 +554,9 @@ fn authority(name: &str) -> Record {
         3600,
         600,
         86_400,
-        60,
+        ttl_s,
     );
-    Record::from_rdata(fqdn(apex), 60, RData::SOA(soa))
+    Record::from_rdata(fqdn(apex), ttl_s, RData::SOA(soa))
 }
 
 async fn forward(question: &[u8], servers: &[SocketAddr], over_tcp: bool) -> Option<Vec<u8>> {
@@ -644,5 +719,30 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(Message::from_vec(&answer).unwrap().answers.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_fault_can_be_of_one_kind_and_an_answer_can_be_late_or_short_lived() {
+        let late = Duration::from_millis(80);
+        let zone = Zone::default()
+            .mail("acme.example", Ipv4Addr::new(192, 0, 2, 1))
+            .fault_of("acme.example", RecordType::MX, Fault::Late(late))
+            .fault_of("acme.example", RecordType::A, Fault::Refused)
+            .fault("gone.example", Fault::NoSuchDomainWithoutAuthority)
+            .ttl(0);
+        let server = Server::start(zone).await.unwrap();
+        let started = std::time::Instant::now();
+        let answer = ask(&server, "acme.example", RecordType::MX).await;
+        assert!(started.elapsed() >= late);
+        assert_eq!(answer.answers.first().map(|record| record.ttl), Some(0));
+        let answer = ask(&server, "acme.example", RecordType::A).await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
+        let answer = ask(&server, "acme.example", RecordType::AAAA).await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
+        let answer = ask(&server, "gone.example", RecordType::MX).await;
+        assert_eq!(
+            (answer.metadata.response_code, answer.authorities.len()),
+            (ResponseCode::NXDomain, 0)
+        );
     }
 }
