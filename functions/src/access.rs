@@ -46,15 +46,18 @@ pub enum Scope {
     LeadsWrite,
     /// Asking the gate, and sending.
     Sends,
+    /// Asking what is to be said of an address.
+    Verifications,
 }
 
 impl Scope {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Statuses,
         Self::Rechecks,
         Self::LeadsRead,
         Self::LeadsWrite,
         Self::Sends,
+        Self::Verifications,
     ];
 
     /// The word in the claim `scope`.
@@ -66,13 +69,14 @@ impl Scope {
             Self::LeadsRead => "leads:read",
             Self::LeadsWrite => "leads:write",
             Self::Sends => "sends",
+            Self::Verifications => "verifications",
         }
     }
 
-    /// Whether the widget needs it, so that tokens in pages carry it.
-    fn is_for_widgets(self) -> bool {
+    /// Whether the widget or a form needs it, so that tokens in pages carry it.
+    fn is_for_pages(self) -> bool {
         match self {
-            Self::Statuses | Self::Rechecks | Self::LeadsRead => true,
+            Self::Statuses | Self::Rechecks | Self::LeadsRead | Self::Verifications => true,
             Self::LeadsWrite | Self::Sends => false,
         }
     }
@@ -453,9 +457,8 @@ impl Claims {
             .split_ascii_whitespace()
             .filter_map(|word| Scope::ALL.into_iter().find(|scope| scope.word() == word))
             .collect();
-        let is_for_widgets =
-            self.leads.is_some() || scopes.iter().all(|scope| scope.is_for_widgets());
-        let longest = if is_for_widgets {
+        let is_for_pages = self.leads.is_some() || scopes.iter().all(|scope| scope.is_for_pages());
+        let longest = if is_for_pages {
             MAX_WIDGET_LIFE
         } else {
             MAX_LIFE

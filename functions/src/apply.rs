@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use leadlight::account::AccountId;
-use leadlight::address::AddressKey;
+use leadlight::address::{Address, AddressKey};
 use leadlight::assessment::{Assessment, Condition, assess};
 use leadlight::evidence::{AddressRecord, Evidence, Piece};
 use leadlight::lead::{Lead, LeadAssessment, LeadId};
@@ -252,6 +252,17 @@ fn condition(assessment: &Assessment) -> &'static str {
         Condition::Clear => "clear",
         Condition::SoftBouncing => "soft_bouncing",
         Condition::Blocklisted(reason) => reason.code(),
+    }
+}
+
+/// What `pieces` add to the record of `address`.
+pub(crate) fn addition(
+    address: &Address,
+    pieces: impl IntoIterator<Item = Piece>,
+) -> AddressRecord {
+    AddressRecord {
+        evidence: pieces.into_iter().collect(),
+        ..AddressRecord::new(address.clone())
     }
 }
 

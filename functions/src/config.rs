@@ -14,15 +14,20 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, tls};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::accounts::Accounts;
+use crate::insights::Insights;
 use crate::permit::{PermitKey, PermitKeyError};
 use crate::sends::Mailer;
 use crate::suppression_list::SuppressionList;
 use crate::table::Table;
 use crate::table::item::{AddressSecret, ShortSecret};
-use crate::verifier::{Verifier, VerifierError};
+use crate::verifier::{Blocklist, BlocklistError, Verifier, VerifierError};
 
 /// A request that takes longer than this to connect will not be answered in time anyway.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -48,6 +53,8 @@ pub struct Settings {
     pub address_secret: AddressSecret,
     /// Name servers to ask instead of the system's; empty for the system's.
     pub name_servers: Vec<SocketAddr>,
+    /// The blocklists that are asked about addresses.
+    pub blocklists: Vec<Blocklist>,
     /// The AWS region.
     pub region: String,
     /// What AWS requests are signed with.
@@ -78,6 +85,9 @@ pub enum SettingsError {
     /// `LEADLIGHT_DNS` is not a list of addresses with ports.
     #[error("the environment variable LEADLIGHT_DNS is no list of addresses with ports")]
     NameServers,
+    /// `LEADLIGHT_BLOCKLISTS` does not describe blocklists.
+    #[error("the environment variable LEADLIGHT_BLOCKLISTS is not usable: {0}")]
+    Blocklists(#[from] BlocklistError),
     /// `LEADLIGHT_PERMIT_KEY` is no private Ed25519 key.
     #[error("the environment variable LEADLIGHT_PERMIT_KEY is not usable")]
     PermitKey(#[from] PermitKeyError),
@@ -107,6 +117,10 @@ impl Settings {
                 .map(str::parse)
                 .collect::<Result<_, _>>()
                 .map_err(|_| SettingsError::NameServers)?,
+            blocklists: optional("LEADLIGHT_BLOCKLISTS")
+                .map(|json| Blocklist::read_all(&json))
+                .transpose()?
+                .unwrap_or_default(),
             region: required("AWS_REGION")?,
             credentials: Credentials::new(
                 required("AWS_ACCESS_KEY_ID")?,
@@ -207,6 +221,8 @@ pub struct App {
     pub verifier: Verifier,
     /// SES's own suppression lists.
     pub suppression_list: SuppressionList,
+    /// SES's second opinion on mailboxes.
+    pub insights: Insights,
     /// Sends messages by SES.
     pub mailer: Mailer,
     /// Signs permits, where the deployment has a key for them.
@@ -221,14 +237,17 @@ impl App {
     pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
         let http = https(usize::MAX);
         let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
+        let ses = settings.sesv2_over(http);
         Ok(Self {
             accounts: Accounts::new(table.clone()),
             table,
             address_secret: settings.address_secret.clone(),
-            verifier: Verifier::new(&settings.name_servers)?,
+            verifier: Verifier::new(&settings.name_servers)?
+                .with_blocklists(settings.blocklists.clone()),
             mailer: settings.mailer(),
             permit_key: settings.permit_key.clone(),
-            suppression_list: SuppressionList::new(&settings.sesv2_over(http)),
+            insights: Insights::new(&ses),
+            suppression_list: SuppressionList::new(&ses),
         })
     }
 
@@ -261,13 +280,24 @@ where
 pub fn start_log() {
     let filter =
         EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
+    // Somebody else's log, as under the local stack and in tests, is as good.
+    let _ = log(filter, std::io::stdout).try_init();
+}
+
+/// The log that `filter` lets through. Whatever it says, the resolver does not write into it: its lines hold the names that it
+/// asks for, and in those stand the keys of blocklists and people's domains.
+fn log<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let tells_no_questions = filter_fn(|line| !line.target().starts_with("hickory"));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
-        .with_span_list(false);
-    // Somebody else's log, as under the local stack and in tests, is as good.
-    let _ = log.with_env_filter(filter).try_init();
+        .with_span_list(false)
+        .with_writer(writer);
+    Registry::default().with(lines.with_filter(filter.and(tells_no_questions)))
 }
 
 #[cfg(test)]

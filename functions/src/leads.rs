@@ -1,9 +1,9 @@
 //! `PUT` and `GET /v1/leads/{id}`, `GET /v1/leads/{id}/log`: saving verifies, showing assesses, the log is a projection.
 //!
-//! A save writes the link of a new address, then what its verification found, then the lead. A crash after any of them leaves a
-//! table that says nothing wrong, and the same call again finishes what is missing.
+//! A save writes the link of a new address, then what its verification found (or that it is to be verified again, where nothing
+//! could be found out), then the lead. A crash after any of them leaves a table that says nothing wrong, and the same call again
+//! finishes what is missing.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use base64::Engine;
@@ -20,12 +20,14 @@ use leadlight::verification::{Verdict, Verification};
 
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::{
-    ApplyError, Attempts, Known, Subject, apply_evidence, assess_lead, evidence_of, own_source,
+    ApplyError, Attempts, Known, Subject, addition, apply_evidence, assess_lead, evidence_of,
+    own_source,
 };
 use crate::config::App;
 use crate::exchange;
 use crate::problem::Refusal;
 use crate::rechecks;
+use crate::reverifications;
 use crate::table::item::Key;
 use crate::table::{Commit, Consistency, TableError};
 use crate::verifier::Freshness;
@@ -227,6 +229,8 @@ impl Saving<'_> {
         let verdict = verification.verdict.clone();
         self.verification = Some(verification);
         if let Verdict::Inconclusive { .. } = verdict {
+            // The user is done. It is tried again without them; before the lead is saved, so that no crash can forget it.
+            reverifications::plan(table, account, self.id, self.now).await?;
             return Ok(());
         }
         let piece = Piece::new(
@@ -236,11 +240,7 @@ impl Saving<'_> {
             self.now,
             self.now,
         );
-        let addition = AddressRecord {
-            address: self.save.address.clone(),
-            spellings: BTreeSet::new(),
-            evidence: Evidence::from_iter([piece]),
-        };
+        let addition = addition(&self.save.address, [piece]);
         let subject = Subject {
             account,
             policy: self.caller.policy(),

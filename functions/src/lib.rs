@@ -1,8 +1,9 @@
 //! The Lambda functions of Leadlight: thin flows over one spine, on one table.
 //!
 //! Each flow is a module named as its binary: [`feedback`] turns what SES publishes into evidence, [`leads`] saves and shows
-//! leads, [`statuses`] answers the widget, [`rechecks`] is Check again, [`sends`] is the gate. They parse, load, merge, assess, commit and reply; the
-//! rules themselves are in the crate `leadlight`. Nothing here knows whether it runs in AWS or on one machine.
+//! leads, [`statuses`] answers the widget, [`rechecks`] is Check again, [`sends`] is the gate, [`verifications`] answers forms, and
+//! [`reverifications`] verifies by itself what could not be verified when it was saved. They parse, load, merge, assess, commit and
+//! reply; the rules themselves are in the crate `leadlight`. Nothing here knows whether it runs in AWS or on one machine.
 
 pub mod access;
 pub mod accounts;
@@ -10,14 +11,17 @@ pub mod apply;
 pub mod config;
 mod exchange;
 pub mod feedback;
+pub mod insights;
 pub mod leads;
 pub mod permit;
 pub mod problem;
 pub mod rechecks;
+pub mod reverifications;
 #[cfg(test)]
 mod rig;
 pub mod sends;
 pub mod statuses;
 pub mod suppression_list;
 pub mod table;
+pub mod verifications;
 pub mod verifier;

@@ -1,7 +1,7 @@
 //! `POST /v1/leads/{id}/rechecks`: Check again, pressed for one lead.
 //!
-//! The address is verified now; if it can be delivered to, it comes off SES's own suppression lists and is released, in this order,
-//! so that no safelisting lies. Where nothing can be found out, nothing changes. The server decides by itself whether the press is
+//! The address is verified now; if it can be delivered to (and SES, where it is asked, does not know better), it comes off SES's own
+//! suppression lists and is released, in this order, so that no safelisting lies. Where nothing can be found out, nothing changes. The server decides by itself whether the press is
 //! permitted, whatever the page offered.
 
 use core::time::Duration;
@@ -14,19 +14,22 @@ use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use leadlight::api::{LeadStatus, Outcome, RecheckReply, VerificationReply};
 use leadlight::assessment::{Reason, objection};
-use leadlight::evidence::{AddressRecord, Authority, Evidence, Fact, Piece, SuppressionList};
+use leadlight::evidence::{AddressRecord, Authority, Fact, Piece, SuppressionList};
 use leadlight::lead::{Lead, LeadEvent, LeadId};
 use leadlight::verification::{Verdict, Verification};
+use tokio::time::timeout_at;
 
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::{
-    Contended, Known, Subject, apply, apply_evidence, assess_lead, evidence_of, own_source,
+    Contended, Known, Subject, addition, apply, apply_evidence, assess_lead, evidence_of,
+    own_source,
 };
 use crate::config::App;
 use crate::exchange;
+use crate::insights::{Mailbox, Opinion};
 use crate::problem::{Refusal, chain};
 use crate::suppression_list::List;
-use crate::table::item::{Key, Stored};
+use crate::table::item::{Key, Limited, Stored};
 use crate::table::{Commit, Consistency};
 use crate::verifier::Freshness;
 
@@ -34,6 +37,11 @@ use crate::verifier::Freshness;
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_900);
 /// How much of it DNS and SES may take; the rest is for the table.
 const EXAMINED_WITHIN: Duration = Duration::from_millis(4_200);
+/// When a second opinion has to be there, counted from the start: it is worth no failure.
+const OPINION_WITHIN: Duration = Duration::from_secs(3);
+/// What is said where a second opinion keeps a block.
+const NO_SUCH_MAILBOX: &str =
+    "Amazon SES is sure that there is no such mailbox, so the block stays.";
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
 pub async fn handle(app: &App, request: Request) -> Response<Body> {
@@ -90,7 +98,8 @@ pub(crate) async fn press(
         source: own_source(),
         now,
     };
-    let examination = tokio::time::timeout(EXAMINED_WITHIN, press.examine()).await;
+    let mut kept_because = None;
+    let examination = tokio::time::timeout(EXAMINED_WITHIN, Box::pin(press.examine())).await;
     let (outcome, verification) = match examination.unwrap_or(Examination::Failed(None)) {
         Examination::Failed(verification) => {
             press.record_failure().await?;
@@ -106,6 +115,11 @@ pub(crate) async fn press(
         }
         Examination::ComplainedOf(verification, complaints) => {
             press.record(&verification.verdict, &complaints).await?;
+            (Outcome::Sent, Some(verification))
+        }
+        Examination::NoSuchMailbox(verification) => {
+            press.record_beside_block(&verification.verdict).await?;
+            kept_because = Some(NO_SUCH_MAILBOX.to_owned());
             (Outcome::Sent, Some(verification))
         }
     };
@@ -128,6 +142,7 @@ pub(crate) async fn press(
         outcome,
         status,
         verification,
+        kept_because,
     })
 }
 
@@ -155,7 +170,12 @@ async fn count(
     let today = now.to_zoned(TimeZone::UTC).date();
     match app
         .table
-        .count_recheck(&caller.account, today, policy.rechecks_per_account_per_day)
+        .count(
+            &caller.account,
+            today,
+            Limited::Rechecks,
+            policy.rechecks_per_account_per_day,
+        )
         .await?
     {
         Commit::Committed => lead.ok_or_else(Refusal::unknown_lead),
@@ -175,6 +195,8 @@ enum Examination {
     Objectionable(Verification),
     /// It could be delivered to, but SES knows of complaints.
     ComplainedOf(Verification, Vec<Piece>),
+    /// DNS has nothing against it, but SES is sure that there is no such mailbox.
+    NoSuchMailbox(Verification),
     /// It can be delivered to, and SES does not stand in the way any more.
     Passed(Verification),
 }
@@ -192,6 +214,7 @@ struct Press<'a> {
 
 impl Press<'_> {
     async fn examine(&self) -> Examination {
+        let opinion_by = Instant::now() + OPINION_WITHIN;
         let address = &self.known.lead.item.address;
         let verification = self.app.verifier.verify(address, Freshness::Asked).await;
         if let Verdict::Inconclusive { .. } = verification.verdict {
@@ -209,7 +232,12 @@ impl Press<'_> {
             return Examination::Failed(None);
         }
         let lists = &self.app.suppression_list;
-        let entries = match lists.find(&List::of(tenant), &self.spellings()).await {
+        let (among, spellings) = (List::of(tenant), self.spellings());
+        let (entries, opinion) = futures_util::join!(
+            lists.find(&among, &spellings),
+            timeout_at(opinion_by.into(), self.opinion()),
+        );
+        let entries = match entries {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::warn!(error = chain(&error), address.key = %self.known.address, "could not ask SES about an address");
@@ -224,6 +252,10 @@ impl Press<'_> {
         if !complaints.is_empty() {
             return Examination::ComplainedOf(verification, complaints);
         }
+        // Before the lists are cleared: SES is right to withhold mail from a mailbox that does not exist.
+        if opinion == Ok(Some(Opinion::NoSuchMailbox)) {
+            return Examination::NoSuchMailbox(verification);
+        }
         for entry in &entries {
             if let Err(error) = lists.remove(&entry.list, &entry.spelling).await {
                 tracing::warn!(error = chain(&error), address.key = %self.known.address, "could not clear an address with SES");
@@ -231,6 +263,20 @@ impl Press<'_> {
             }
         }
         Examination::Passed(verification)
+    }
+
+    /// SES's opinion on the mailbox, where the account wants one.
+    async fn opinion(&self) -> Option<Opinion> {
+        let mailbox = Mailbox {
+            account: &self.caller.account,
+            address: &self.known.lead.item.address,
+            key: &self.known.address,
+        };
+        let most = self.caller.policy().mailbox_checks_per_day;
+        let insights = &self.app.insights;
+        insights
+            .opinion(&self.app.table, mailbox, most, self.now)
+            .await
     }
 
     /// Every spelling under which SES may hold the address, likeliest first: those it used itself, and of them the one that
@@ -263,12 +309,7 @@ impl Press<'_> {
     }
 
     fn addition(&self, pieces: impl IntoIterator<Item = Piece>) -> AddressRecord {
-        let evidence: Evidence = pieces.into_iter().collect();
-        AddressRecord {
-            address: self.known.lead.item.address.clone(),
-            spellings: BTreeSet::new(),
-            evidence,
-        }
+        addition(&self.known.lead.item.address, pieces)
     }
 
     fn subject(&self) -> Subject<'_> {
@@ -297,6 +338,15 @@ impl Press<'_> {
         )
         .await?;
         Ok(())
+    }
+
+    /// Records what was found, but where that alone would lift the block: a newer verification replaces an older one.
+    async fn record_beside_block(&self, verdict: &Verdict) -> Result<(), Refusal> {
+        let assessment = self.known.assess(self.caller.policy(), self.now);
+        if let Some(Reason::Undeliverable(_)) = assessment.status.reason() {
+            return Ok(());
+        }
+        self.record(verdict, &[]).await
     }
 
     /// Records what was found and the release, in one write.

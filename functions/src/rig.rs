@@ -7,7 +7,7 @@ mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -31,7 +31,6 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::{App, Settings};
 use crate::table::Table;
-use crate::table::definition::{Definition, Template};
 use crate::table::item::{Account, AddressSecret, Algorithm, PublicKey};
 
 pub(crate) const EVERY_SCOPE: &str = "statuses rechecks leads:read leads:write";
@@ -49,13 +48,6 @@ pub(crate) struct Rig {
     pub(crate) key: EncodingKey,
     pub(crate) now: Timestamp,
 }
-
-/// The table, as the deployment's template defines it.
-static TABLE: LazyLock<Definition> = LazyLock::new(|| {
-    let template: Template =
-        serde_saphyr::from_str(include_str!("../../infra/template.yaml")).unwrap();
-    template.table()
-});
 
 impl Rig {
     pub(crate) async fn start() -> Self {
@@ -76,6 +68,7 @@ impl Rig {
             table: "leadlight".to_owned(),
             address_secret: AddressSecret::new("0123456789abcdef0123456789abcdef").unwrap(),
             name_servers: vec![name_server],
+            blocklists: Vec::new(),
             region: "eu-central-1".to_owned(),
             credentials: aws_credential_types::Credentials::new("id", "key", None, None, "test"),
             dynamodb_endpoint: Some(table_endpoint),
@@ -89,7 +82,7 @@ impl Rig {
         };
         let others = Table::new(past_the_proxy.dynamodb(), settings.table.clone());
         let app = App::new(&settings).unwrap();
-        app.table.create(&TABLE).await.unwrap();
+        app.table.create().await.unwrap();
 
         let account = AccountId::parse("acme").unwrap();
         let secret = SecretKey::generate_from_rng(&mut rand::rng());

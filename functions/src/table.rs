@@ -1,10 +1,9 @@
-//! The one table: loading, and the one conditional write.
+//! The one table: loading, the one conditional write, and the table's own definition.
 //!
 //! Every change is one put of one item on the condition that its version is still the one that was read. There is no scan, no
 //! transaction, and no read or write whose cost grows with the account. Limits of requests: `DynamoDB` developer guide,
 //! *batch operations* (100 keys, `UnprocessedKeys` to be asked again).
 
-pub mod definition;
 pub mod item;
 
 use std::collections::{HashMap, HashSet};
@@ -13,22 +12,29 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes,
+    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+};
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use leadlight::account::AccountId;
 use leadlight::address::AddressKey;
 use leadlight::lead::LeadId;
-use leadlight::policy::Policy;
 
 use crate::apply::Attempts;
 use crate::config::cause;
 use item::{
-    Account, Attributes, EXPIRES_AT, Identity, Item, Key, PK, SK, Stored, VERSION, Version,
+    Account, Attributes, DueVerification, EXPIRES_AT, Identity, Item, Key, Limited, PK, SK, Stored,
+    VERSION, Version,
 };
 
 /// The most keys of one `BatchGetItem`.
 const MAX_BATCH: usize = 100;
+
+/// The most that is due on one page: the leads of all of it are read by one request.
+const DUE_PAGE: i32 = 100;
 
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +104,19 @@ impl TableError {
 /// The items that were found under some keys.
 pub type Loaded<T> = HashMap<Key<T>, Stored<T>>;
 
+/// A page of what is due, the longest due first.
+#[derive(Debug)]
+pub struct DuePage {
+    /// What is due; an error where an item cannot be read.
+    pub due: Vec<Result<DueVerification, TableError>>,
+    /// Asks for the next page; `None` after the last.
+    pub next: Option<DueCursor>,
+}
+
+/// Where a page of what is due ended.
+#[derive(Clone, Debug)]
+pub struct DueCursor(Attributes);
+
 /// The table. Cheap to clone; all clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -131,27 +150,6 @@ impl Table {
             .await
             .map_err(TableError::unavailable("GetItem"))?;
         answer.item.map(Stored::read).transpose()
-    }
-
-    /// Loads the policy of an account and nothing else of it: its keys are for whoever checks tokens.
-    ///
-    /// # Errors
-    /// When the table cannot be asked, or the item is no account.
-    pub async fn load_policy(&self, account: &AccountId) -> Result<Option<Policy>, TableError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(Key::account(account).attributes()))
-            .projection_expression("#pk, #sk, #policy")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_names("#policy", "policy")
-            .send()
-            .await
-            .map_err(TableError::unavailable("GetItem"))?;
-        let account = answer.item.map(Stored::<Account>::read).transpose()?;
-        Ok(account.map(|stored| stored.item.policy))
     }
 
     /// Loads many items, in one request for each 100 different keys. Keys without an item are absent from the answer.
@@ -340,17 +338,84 @@ impl Table {
         Ok(leads)
     }
 
-    /// Counts one press of Check again against the limit of an account and day (UTC). `Conflict` is the limit.
+    /// Notes that something is to be verified. Saying it again changes nothing.
     ///
     /// # Errors
     /// When the table cannot be asked.
-    pub async fn count_recheck(
+    pub async fn plan_verification(&self, due: &DueVerification) -> Result<(), TableError> {
+        self.keep(&Key::due(due), due).await
+    }
+
+    /// A page of what was to be verified by `now`.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn due_verifications(
+        &self,
+        now: Timestamp,
+        after: Option<DueCursor>,
+    ) -> Result<DuePage, TableError> {
+        let (pk, until) = item::due_until(now);
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("#pk = :pk AND #sk < :until")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":until", AttributeValue::S(until))
+            .limit(DUE_PAGE)
+            .set_exclusive_start_key(after.map(|cursor| cursor.0))
+            .send()
+            .await
+            .map_err(TableError::unavailable("Query"))?;
+        let rows = page.items.unwrap_or_default().into_iter();
+        Ok(DuePage {
+            due: rows
+                .map(|row| Stored::read(row).map(|stored| stored.item))
+                .collect(),
+            next: page.last_evaluated_key.map(DueCursor),
+        })
+    }
+
+    /// Takes something off the list of what is due. What is not there is as good.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn settle_verification(&self, due: &DueVerification) -> Result<(), TableError> {
+        let deletion = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .set_key(Some(Key::due(due).attributes()))
+            .send();
+        deletion
+            .await
+            .map(drop)
+            .map_err(TableError::unavailable("DeleteItem"))
+    }
+
+    /// Keeps an item, whatever was there before.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn keep<T: Item>(&self, key: &Key<T>, item: &T) -> Result<(), TableError> {
+        self.put(item::row(key, item, None)?).await
+    }
+
+    /// Counts one of what an account may do at most `most` times a day (UTC). `Conflict` is the limit.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn count(
         &self,
         account: &AccountId,
         day: Date,
+        what: Limited,
         most: u32,
     ) -> Result<Commit, TableError> {
-        let (key, expires_at) = item::recheck_count(account, day);
+        let (key, expires_at) = item::day_count(account, day, what);
         if most == 0 {
             return Ok(Commit::Conflict);
         }
@@ -444,6 +509,53 @@ impl Table {
             .await
             .map(drop)
             .map_err(TableError::unavailable("GetItem"))
+    }
+
+    /// Creates the table as every environment has it, for local engines and tests; in AWS the template does.
+    ///
+    /// # Errors
+    /// When the engine refuses, for one because the table exists.
+    pub async fn create(&self) -> Result<(), TableError> {
+        let operation = "CreateTable";
+        let refused = |error| TableError::Unavailable {
+            operation,
+            source: Box::new(error),
+        };
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewAndOldImages);
+        let mut table = self
+            .client
+            .create_table()
+            .table_name(&self.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .stream_specification(stream.build().map_err(refused)?);
+        for (name, key_type) in [(PK, KeyType::Hash), (SK, KeyType::Range)] {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            let element = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(key_type);
+            table = table
+                .attribute_definitions(attribute.build().map_err(refused)?)
+                .key_schema(element.build().map_err(refused)?);
+        }
+        table
+            .send()
+            .await
+            .map_err(TableError::unavailable(operation))?;
+        let expiry = TimeToLiveSpecification::builder()
+            .attribute_name(EXPIRES_AT)
+            .enabled(true);
+        self.client
+            .update_time_to_live()
+            .table_name(&self.name)
+            .time_to_live_specification(expiry.build().map_err(refused)?)
+            .send()
+            .await
+            .map(drop)
+            .map_err(TableError::unavailable("UpdateTimeToLive"))
     }
 }
 

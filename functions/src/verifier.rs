@@ -1,33 +1,35 @@
-//! The network part of a verification: which hosts take mail for a domain, asked of DNS.
+//! The network part of a verification: which hosts take mail for a domain, and whether blocklists name it, asked of DNS.
 //!
-//! RFC 5321 section 5.1 and RFC 7505 say what the answers mean. Only an answer that proves something is taken for one:
-//! NXDOMAIN, or a negative answer with its SOA record (RFC 2308). Everything else is inconclusive, which blocks nobody. What the
-//! findings amount to is for [`leadlight::verification`] to say.
+//! RFC 5321 section 5.1 and RFC 7505 say what the answers mean. Only an answer that proves something is taken for one; everything
+//! else is inconclusive, which blocks nobody. All questions that do not depend on each other are asked at once, within one
+//! deadline. What the findings amount to is for [`leadlight::verification`] to say.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::pin::pin;
 use core::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, ready, select};
+use futures_util::stream::FuturesUnordered;
+use hickory_resolver::net::NetError;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use leadlight::address::Address;
-use leadlight::verification::{Findings, InconclusiveCause, Listing, MailHosts, Verification};
+use leadlight::verification::{Findings, InconclusiveCause, MailHosts, Verification};
+use tokio::time::Instant;
 
-/// How long one name server has for one query.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often an unanswered query is repeated.
-const RETRIES: usize = 1;
+mod blocklists;
+mod dns;
+
+use blocklists::Blocklists;
+pub use blocklists::{Blocklist, BlocklistError};
+use dns::{Answer, Dns, absolute};
+
 /// How long the whole verification may take; a recheck has to answer within 5 s.
 pub const DEADLINE: Duration = Duration::from_secs(4);
-/// The longest that an answer is believed, whatever its TTL: a frozen Lambda's clock may not age it.
-const LONGEST_KEPT: Duration = Duration::from_hours(1);
-/// The longest that "there is none" is believed: people repair DNS and try again.
-const LONGEST_NEGATIVE_KEPT: Duration = Duration::from_secs(30);
 /// The most mail hosts of one domain that are looked at, best first. One that is reachable is enough.
 const MOST_MAIL_HOSTS: usize = 8;
+/// The longest that somebody is asked to wait before asking again, whatever a zone says: an SOA may claim years.
+const LONGEST_WAIT_S: u32 = 86_400;
 
 /// Whether answers that this process remembers will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,8 @@ pub enum Freshness {
 /// Asks DNS about addresses.
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    resolver: TokioResolver,
+    dns: Dns,
+    blocklists: Blocklists,
 }
 
 /// The system's name servers cannot be told.
@@ -50,74 +53,80 @@ pub struct Verifier {
 pub struct VerifierError(#[from] NetError);
 
 impl Verifier {
-    /// Asks `name_servers`, or the system's where there are none.
+    /// Asks `name_servers`, or the system's where there are none, and no blocklist.
     ///
     /// # Errors
     /// When the system's name servers cannot be told.
     pub fn new(name_servers: &[SocketAddr]) -> Result<Self, VerifierError> {
-        let (config, options) = if name_servers.is_empty() {
-            let (system, options) = hickory_resolver::system_conf::read_system_conf()?;
-            // Without a search list: a domain without its final dot must never be looked for inside somebody's network.
-            (
-                ResolverConfig::from_parts(None, Vec::new(), system.name_servers),
-                options,
-            )
-        } else {
-            let servers = name_servers
-                .iter()
-                .map(|server| name_server(*server))
-                .collect();
-            (
-                ResolverConfig::from_parts(None, Vec::new(), servers),
-                hickory_resolver::config::ResolverOpts::default(),
-            )
-        };
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-                .with_options(options);
-        let options = builder.options_mut();
-        options.timeout = QUERY_TIMEOUT;
-        options.attempts = RETRIES;
-        options.use_hosts_file = ResolveHosts::Never;
-        options.positive_max_ttl = Some(LONGEST_KEPT);
-        options.negative_max_ttl = Some(LONGEST_NEGATIVE_KEPT);
         Ok(Self {
-            resolver: builder.build()?,
+            dns: Dns::new(name_servers)?,
+            blocklists: Blocklists::default(),
         })
+    }
+
+    /// Asks these blocklists too.
+    #[must_use]
+    pub fn with_blocklists(mut self, lists: Vec<Blocklist>) -> Self {
+        self.blocklists = Blocklists::new(lists);
+        self
     }
 
     /// Looks at `address`, for at most [`DEADLINE`].
     pub async fn verify(&self, address: &Address, freshness: Freshness) -> Verification {
-        let mail_hosts =
-            tokio::time::timeout(DEADLINE, self.mail_hosts(address.domain(), freshness)).await;
-        let mail_hosts = mail_hosts.unwrap_or(MailHosts::Unknown(InconclusiveCause::DnsTimeout));
+        if freshness == Freshness::Asked {
+            self.dns.forget();
+        }
+        let deadline = Instant::now() + DEADLINE;
+        let (found, (listing, unchecked)) = futures_util::join!(
+            tokio::time::timeout_at(deadline, Box::pin(self.mail_hosts(address.domain()))),
+            Box::pin(self.blocklists.look(&self.dns, address, deadline)),
+        );
+        let found = found.unwrap_or(Found::unknown(InconclusiveCause::DnsTimeout));
         let findings = Findings {
-            mail_hosts,
-            listing: Listing::None,
-            unchecked: Vec::new(),
+            mail_hosts: found.mail_hosts,
+            listing,
+            unchecked,
         };
-        Verification::new(address, findings)
+        let mut verification = Verification::new(address, findings);
+        if let Some(kept_s) = found.kept_s {
+            verification.retry_after_s = Some(kept_s.min(LONGEST_WAIT_S));
+        }
+        verification
     }
 
-    async fn mail_hosts(&self, domain: &str, freshness: Freshness) -> MailHosts {
-        let Ok(mut domain) = Name::from_ascii(domain) else {
-            return MailHosts::Unknown(InconclusiveCause::DnsUnclear);
+    async fn mail_hosts(&self, domain: &str) -> Found {
+        let Some(domain) = absolute(domain) else {
+            return Found::unknown(InconclusiveCause::DnsUnclear);
         };
-        domain.set_fqdn(true);
-        match self.ask(&domain, RecordType::MX, freshness).await {
-            Answer::Records(records) => self.mx_hosts(records, freshness).await,
-            Answer::NoSuchName => MailHosts::NoSuchDomain,
-            Answer::None => match self.addresses(&domain, freshness).await {
-                Addresses::Public => MailHosts::Implicit,
-                Addresses::NotPublic => MailHosts::Unreachable,
-                Addresses::None => MailHosts::None,
-                Addresses::Unknown(cause) => MailHosts::Unknown(cause),
+        let (mx, own) = (
+            pin!(self.dns.ask(&domain, RecordType::MX)),
+            pin!(self.addresses(&domain)),
+        );
+        // Both at once, since most domains without MX have an address; but nobody waits for it where there is MX.
+        let (mx, own) = match select(mx, own).await {
+            Either::Left((mx, own)) => (mx, Either::Left(own)),
+            Either::Right((own, mx)) => (mx.await, Either::Right(ready(own))),
+        };
+        match mx {
+            Answer::Records(records) => self.mx_hosts(records).await.into(),
+            Answer::NoSuchName { kept_s } => Found {
+                mail_hosts: MailHosts::NoSuchDomain,
+                kept_s,
             },
-            Answer::Unknown(cause) => MailHosts::Unknown(cause),
+            Answer::None { kept_s } => match own.await {
+                Addresses::Public => MailHosts::Implicit.into(),
+                Addresses::NotPublic => MailHosts::Unreachable.into(),
+                Addresses::None => Found {
+                    mail_hosts: MailHosts::None,
+                    kept_s,
+                },
+                Addresses::Unknown(cause) => Found::unknown(cause),
+            },
+            Answer::Unknown(cause) => Found::unknown(cause),
         }
     }
 
-    async fn mx_hosts(&self, records: Vec<RData>, freshness: Freshness) -> MailHosts {
+    async fn mx_hosts(&self, records: Vec<RData>) -> MailHosts {
         let mut hosts: Vec<(u16, Name)> = records
             .into_iter()
             .filter_map(|record| {
@@ -137,10 +146,16 @@ impl Verifier {
             return MailHosts::NullMx;
         }
         hosts.sort();
+        hosts.dedup_by(|(_, a), (_, b)| a == b);
         let too_many = hosts.len() > MOST_MAIL_HOSTS;
         let mut open = too_many.then_some(InconclusiveCause::DnsUnclear);
-        for (_, host) in hosts.iter().take(MOST_MAIL_HOSTS) {
-            match self.addresses(host, freshness).await {
+        let mut asked: FuturesUnordered<_> = hosts
+            .iter()
+            .take(MOST_MAIL_HOSTS)
+            .map(|(_, host)| self.addresses(host))
+            .collect();
+        while let Some(addresses) = asked.next().await {
+            match addresses {
                 Addresses::Public => return MailHosts::Mx,
                 Addresses::NotPublic | Addresses::None => {}
                 Addresses::Unknown(cause) => open = Some(cause),
@@ -149,67 +164,54 @@ impl Verifier {
         open.map_or(MailHosts::Unreachable, MailHosts::Unknown)
     }
 
-    async fn addresses(&self, host: &Name, freshness: Freshness) -> Addresses {
-        let (v4, v6) = futures_util::join!(
-            self.ask(host, RecordType::A, freshness),
-            self.ask(host, RecordType::AAAA, freshness)
-        );
-        Addresses::of(v4).or(Addresses::of(v6))
-    }
-
-    async fn ask(&self, name: &Name, kind: RecordType, freshness: Freshness) -> Answer {
-        if freshness == Freshness::Asked {
-            self.resolver.clear_lookup_cache(name.clone(), kind);
+    /// What is known of the addresses of `host`. One public address is enough; nobody waits for the other family then.
+    async fn addresses(&self, host: &Name) -> Addresses {
+        if is_network_address(host) {
+            return Addresses::None;
         }
-        match self.resolver.lookup(name.clone(), kind).await {
-            // The answer to a question about an alias holds the alias as well.
-            Ok(lookup) => Answer::Records(
-                lookup
-                    .answers()
-                    .iter()
-                    .filter(|record| record.record_type() == kind)
-                    .map(|record| record.data.clone())
-                    .collect(),
-            ),
-            Err(error) => Answer::of(&error),
+        let families = [RecordType::A, RecordType::AAAA];
+        let mut asked: FuturesUnordered<_> = families
+            .into_iter()
+            .map(|family| self.dns.ask(host, family))
+            .collect();
+        let mut known = Addresses::None;
+        while let Some(answer) = asked.next().await {
+            known = known.or(Addresses::of(answer));
+            if known == Addresses::Public {
+                break;
+            }
+        }
+        known
+    }
+}
+
+/// The mail hosts of a domain, and how long name servers remember what was said of them if that was "none".
+#[derive(Clone, Copy)]
+struct Found {
+    mail_hosts: MailHosts,
+    kept_s: Option<u32>,
+}
+
+impl Found {
+    fn unknown(cause: InconclusiveCause) -> Self {
+        MailHosts::Unknown(cause).into()
+    }
+}
+
+impl From<MailHosts> for Found {
+    fn from(mail_hosts: MailHosts) -> Self {
+        Self {
+            mail_hosts,
+            kept_s: None,
         }
     }
 }
 
-fn name_server(server: SocketAddr) -> NameServerConfig {
-    let mut config = NameServerConfig::udp_and_tcp(server.ip());
-    for connection in &mut config.connections {
-        connection.port = server.port();
-    }
-    config
-}
-
-/// What DNS said to one question.
-enum Answer {
-    Records(Vec<RData>),
-    NoSuchName,
-    /// The name exists, without records of the kind.
-    None,
-    Unknown(InconclusiveCause),
-}
-
-impl Answer {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever else went wrong, it proves nothing"
-    )]
-    fn of(error: &NetError) -> Self {
-        match error {
-            NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-                ResponseCode::NXDomain => Self::NoSuchName,
-                // Without its SOA a negative answer proves nothing: parking servers and loops of aliases look the same.
-                ResponseCode::NoError if none.soa.is_some() => Self::None,
-                _ => Self::Unknown(InconclusiveCause::DnsUnclear),
-            },
-            NetError::Timeout => Self::Unknown(InconclusiveCause::DnsTimeout),
-            _ => Self::Unknown(InconclusiveCause::DnsFailure),
-        }
-    }
+/// Whether the name of a mail host is a network address in disguise (`127.0.0.1.`): no top-level domain is a number (RFC 3696
+/// section 2), so there is nothing to ask.
+fn is_network_address(host: &Name) -> bool {
+    let top_level = host.iter().next_back();
+    top_level.is_some_and(|label| label.iter().all(u8::is_ascii_digit))
 }
 
 /// What is known of the addresses of a host.
@@ -232,7 +234,7 @@ impl Addresses {
                     false => Self::NotPublic,
                 }
             }
-            Answer::NoSuchName | Answer::None => Self::None,
+            Answer::NoSuchName { .. } | Answer::None { .. } => Self::None,
             Answer::Unknown(cause) => Self::Unknown(cause),
         }
     }
@@ -254,12 +256,13 @@ fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let is_shared = u32::from(v4) & 0xffc0_0000 == u32::from(Ipv4Addr::new(100, 64, 0, 0));
+            let is_this_network = v4.octets().starts_with(&[0]);
+            let is_reserved = u32::from(v4) >= u32::from(Ipv4Addr::new(224, 0, 0, 0));
             !(v4.is_loopback()
                 || v4.is_private()
                 || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_broadcast()
+                || is_this_network
+                || is_reserved
                 || is_shared)
         }
         IpAddr::V6(v6) => {
@@ -295,7 +298,9 @@ mod tests {
             "192.168.1.1",
             "169.254.1.1",
             "0.0.0.0",
+            "0.1.2.3",
             "224.0.0.1",
+            "240.0.0.1",
             "255.255.255.255",
             "100.64.0.1",
             "100.127.255.255",
@@ -321,5 +326,22 @@ mod tests {
             Addresses::NotPublic
         );
         assert_eq!(Addresses::None.or(Addresses::None), Addresses::None);
+    }
+
+    #[test]
+    fn a_network_address_in_the_place_of_a_host_is_known_for_what_it_is() {
+        for (host, expected) in [
+            ("127.0.0.1.", true),
+            ("192.0.2.1.", true),
+            ("mx1.example.", false),
+            ("1.example.", false),
+            ("localhost.", false),
+        ] {
+            assert_eq!(
+                is_network_address(&absolute(host).unwrap()),
+                expected,
+                "{host}"
+            );
+        }
     }
 }

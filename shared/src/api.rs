@@ -193,6 +193,9 @@ pub struct RecheckReply {
     /// What the verification found.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<VerificationReply>,
+    /// Why the block stands although the verification has nothing against the address, in one sentence of English.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept_because: Option<String>,
 }
 
 /// `POST /v1/verifications`: asks what is to be said of an address, without saving anything.

@@ -35,6 +35,9 @@ pub struct Policy {
     pub rechecks_per_lead_per_hour: u8,
     /// Presses of Check again in one account within a day (UTC). Default 1,000: clearing is done one lead at a time, by people.
     pub rechecks_per_account_per_day: u32,
+    /// Questions to SES whether a mailbox exists (`GetEmailAddressInsights`), in one account within a day (UTC), by Check again.
+    /// Default 0, which switches them off: each costs $0.01 (AWS price list of July 2026), and the account has to want that.
+    pub mailbox_checks_per_day: u32,
 }
 
 /// The most soft bounces that a threshold can ask for: what the bounded evidence surely keeps.
@@ -54,6 +57,7 @@ impl Default for Policy {
             recheck_on_save: false,
             rechecks_per_lead_per_hour: 5,
             rechecks_per_account_per_day: 1_000,
+            mailbox_checks_per_day: 0,
         }
     }
 }

@@ -19,7 +19,7 @@ on_both_engines!(
 );
 
 /// Every route, with a body that it takes.
-const DOORS: [(&str, &str, &str); 7] = [
+const DOORS: [(&str, &str, &str); 8] = [
     ("PUT", "/v1/leads/ann", r#"{"address":"ann@lead.example"}"#),
     ("GET", "/v1/leads/ann", ""),
     ("GET", "/v1/leads/ann/log", ""),
@@ -35,6 +35,11 @@ const DOORS: [(&str, &str, &str); 7] = [
         "/v1/sends",
         r#"{"from":{"address":"crm@mail.acme.example"},"to":[{"address":"ann@lead.example","lead_id":"ann"}],
             "subject":"Hello","text":"Hello"}"#,
+    ),
+    (
+        "POST",
+        "/v1/verifications",
+        r#"{"address":"ann@lead.example"}"#,
     ),
 ];
 
@@ -362,7 +367,7 @@ fn check_unauthorized(why: &str, door: (&str, &str, &str), reply: &Reply, code: 
 async fn a_right_token_opens_only_what_it_names(world: World) {
     let now = Timestamp::now();
     world.save("ann", ANN).await;
-    let [put, get, log, statuses, recheck, check, send] = DOORS;
+    let [put, get, log, statuses, recheck, check, send, verify] = DOORS;
     let both = ("POST", "/v1/statuses", r#"{"leads":["ann","bob"]}"#);
     let of = |scope: &str| world.acme.token(scope, now);
     let for_bob = |scope: &str| of(scope).claim("leads", json!(["bob"]));
@@ -452,6 +457,18 @@ async fn a_right_token_opens_only_what_it_names(world: World) {
             "scope",
         ),
         ("saving is not sending", of("leads:write"), send, "scope"),
+        (
+            "what widgets may do is not asking about addresses",
+            of(WIDGET_SCOPE),
+            verify,
+            "scope",
+        ),
+        (
+            "asking about an address that is no lead's",
+            for_bob(SERVER_SCOPE),
+            verify,
+            "lead",
+        ),
         (
             "checking for another lead",
             for_bob(SERVER_SCOPE),

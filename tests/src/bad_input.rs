@@ -46,6 +46,12 @@ async fn a_wrong_body_is_told_what_is_wrong(world: World) {
             "/leads",
             json!({ "leads": ["ann"] }),
         ),
+        (
+            "POST",
+            "/v1/verifications",
+            "/address",
+            json!({ "address": ANN }),
+        ),
     ];
     for (method, path, field, good) in doors {
         let padded = |octets: usize| format!("{good}{}", " ".repeat(octets));
@@ -304,6 +310,7 @@ async fn a_wrong_content_type_is_refused(world: World) {
     let doors = [
         ("PUT", "/v1/leads/ann", json!({ "address": ANN })),
         ("POST", "/v1/statuses", json!({ "leads": ["ann"] })),
+        ("POST", "/v1/verifications", json!({ "address": ANN })),
     ];
     for (method, path, body) in doors {
         let ask = async |content_type: Option<&str>| {

@@ -30,5 +30,4 @@ mod local_stack;
 mod rechecks;
 mod statuses;
 mod story;
-mod table;
 mod texts;

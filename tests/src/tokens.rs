@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use crate::world::account;
 
 /// What a CRM's server may do.
-pub(crate) const SERVER_SCOPE: &str = "statuses rechecks leads:read leads:write sends";
+pub(crate) const SERVER_SCOPE: &str =
+    "statuses rechecks leads:read leads:write sends verifications";
 /// What the widget in a page may do.
 pub(crate) const WIDGET_SCOPE: &str = "statuses rechecks leads:read";
 

@@ -25,13 +25,12 @@ use leadlight_dev::engine::Engine;
 use leadlight_dev::ledger::Ledger;
 use leadlight_dev::queue::{Queue, QueueSettings};
 use leadlight_dev::ses::{Ses, SesSettings};
-use leadlight_dev::template;
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback::HandleError;
 use leadlight_functions::permit::PermitKey;
 use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
 use leadlight_functions::table::{Consistency, Table};
-use leadlight_functions::{feedback, leads, rechecks, sends, statuses};
+use leadlight_functions::{feedback, leads, rechecks, sends, statuses, verifications};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -126,6 +125,7 @@ impl World {
             table: format!("leadlight-{number}"),
             address_secret: secret(),
             name_servers: vec![dns.address()],
+            blocklists: Vec::new(),
             region: "eu-central-1".to_owned(),
             credentials: Credentials::new(format!("test{number}"), "secret", None, None, "tests"),
             dynamodb_endpoint: Some(table_calls.endpoint()),
@@ -177,7 +177,7 @@ impl World {
             .build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         Table::new(client, self.settings.table.clone())
-            .create(&template::table().unwrap())
+            .create()
             .await
             .unwrap();
     }
@@ -463,6 +463,7 @@ pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply
         "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => {
             sends::handle_at(app, request, now).await
         }
+        "/v1/verifications" => verifications::handle_at(app, request, now).await,
         path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
         _ => leads::handle_at(app, request, now).await,
     };

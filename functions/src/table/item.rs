@@ -23,17 +23,22 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::TableError;
+use crate::insights::Opinion;
 
 /// The partition key's attribute.
-pub const PK: &str = "pk";
+pub(super) const PK: &str = "pk";
 /// The sort key's attribute.
-pub const SK: &str = "sk";
+pub(super) const SK: &str = "sk";
 /// The attribute that counts an item's writes.
 pub(super) const VERSION: &str = "version";
 /// The attribute whose time (seconds since 1970) deletes an item.
-pub const EXPIRES_AT: &str = "expires_at";
+pub(super) const EXPIRES_AT: &str = "expires_at";
 
 const LINK: &str = "lead#";
+/// The partition of what is to be verified again.
+const DUE: &str = "due#verification";
+/// Seconds that something due is kept should nobody see to it: a deployment without the function that does must not fill up.
+const DUE_KEPT_S: i64 = 7 * 86_400;
 /// Seconds that a day's counter outlives its day: long enough to be looked at, `DynamoDB` deletes late anyway.
 const COUNTER_KEPT_S: i64 = 7 * 86_400;
 
@@ -51,6 +56,8 @@ impl Item for Lead {}
 impl Item for Account {}
 impl Item for Identity {}
 impl Item for SendAttempt {}
+impl Item for DueVerification {}
+impl Item for KeptOpinion {}
 
 /// An account, as operators write it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +144,46 @@ pub struct SkippedRecipient {
     pub blocked: Blocked,
 }
 
+/// That the address of a lead is to be verified at some time, since nothing could be found out when it was saved. Holds no
+/// address: the one that the lead has by then is verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueVerification {
+    /// The account.
+    pub account: AccountId,
+    /// The lead.
+    pub lead: LeadId,
+    /// When it was saved. A verification that is no older makes this one needless.
+    pub since: Timestamp,
+    /// When it is to be verified, in whole seconds.
+    pub due_at: Timestamp,
+    /// The second (since 1970) from which nobody needs it any more; `DynamoDB` deletes it some time later.
+    pub expires_at: i64,
+}
+
+impl DueVerification {
+    /// The lead was saved at `since`, and is to be verified at the whole second of `due_at`.
+    #[must_use]
+    pub fn new(account: AccountId, lead: LeadId, since: Timestamp, due_at: Timestamp) -> Self {
+        let second = due_at.as_second();
+        Self {
+            account,
+            lead,
+            since,
+            due_at: Timestamp::from_second(second).unwrap_or(due_at),
+            expires_at: second.saturating_add(DUE_KEPT_S),
+        }
+    }
+}
+
+/// What SES said of a mailbox, kept so that it is not paid for twice. Holds no address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptOpinion {
+    /// What it said.
+    pub opinion: Opinion,
+    /// The second (since 1970) from which it is too old; `DynamoDB` deletes it some time later.
+    pub expires_at: i64,
+}
+
 /// That a lead has or had an address; all it says is in its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {}
@@ -209,6 +256,23 @@ impl Key<SendAttempt> {
     #[must_use]
     pub fn send_attempt(account: &AccountId, key: &str) -> Self {
         Self::new(format!("{account}#request#{key}"), "answer")
+    }
+}
+
+impl Key<DueVerification> {
+    /// Something that is to be verified. Keys are in the order of their times.
+    #[must_use]
+    pub fn due(due: &DueVerification) -> Self {
+        let DueVerification { account, lead, .. } = due;
+        Self::new(DUE.to_owned(), format!("{}#{account}#{lead}", due.due_at))
+    }
+}
+
+impl Key<KeptOpinion> {
+    /// What SES said of the mailbox of an address.
+    #[must_use]
+    pub fn opinion(account: &AccountId, address: &AddressKey) -> Self {
+        Self::new(address_partition(account, address), "mailbox")
     }
 }
 
@@ -325,9 +389,37 @@ pub(super) fn linked_lead(row: &Attributes, prefix: &str) -> Result<LeadId, Tabl
     LeadId::parse(id).map_err(|_| unreadable(row))
 }
 
-/// The key of the count of an account's rechecks on a day, and when that count may go.
-pub(super) fn recheck_count(account: &AccountId, day: Date) -> (Attributes, i64) {
-    let key = attributes(&format!("{account}#day#{day}"), "count#rechecks");
+/// The partition of what is due, and what the sort keys of all that was due up to the second of `now` are smaller than.
+pub(super) fn due_until(now: Timestamp) -> (&'static str, String) {
+    let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    // The next character after the one that follows the time in a key.
+    (DUE, format!("{second}$"))
+}
+
+/// What an account may do so many times a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Presses of Check again.
+    Rechecks,
+    /// Questions to SES whether a mailbox exists.
+    MailboxChecks,
+}
+
+impl Limited {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Rechecks => "rechecks",
+            Self::MailboxChecks => "mailbox-checks",
+        }
+    }
+}
+
+/// The key of the count of what an account did on a day, and when that count may go.
+pub(super) fn day_count(account: &AccountId, day: Date, what: Limited) -> (Attributes, i64) {
+    let key = attributes(
+        &format!("{account}#day#{day}"),
+        &["count#", what.word()].concat(),
+    );
     let midnight = day
         .to_zoned(jiff::tz::TimeZone::UTC)
         .map_or(0, |day| day.timestamp().as_second());
@@ -668,12 +760,26 @@ mod tests {
         )
     }
 
+    fn any_due() -> impl Strategy<Value = DueVerification> {
+        (lead_id(), time(), time())
+            .prop_map(|(lead, since, due_at)| DueVerification::new(account(), lead, since, due_at))
+    }
+
+    fn kept_opinion() -> impl Strategy<Value = KeptOpinion> {
+        (select(Opinion::ALL), any::<i64>()).prop_map(|(opinion, expires_at)| KeptOpinion {
+            opinion,
+            expires_at,
+        })
+    }
+
     proptest! {
         #[test]
         fn every_kind_of_item_comes_back_as_it_went(
             record in record(), lead in lead(), account_item in any_account(), attempt in send_attempt(),
-            read in option::of(1..u64::MAX / 2),
+            due in any_due(), opinion in kept_opinion(), read in option::of(1..u64::MAX / 2),
         ) {
+            check_round_trip(&Key::due(&due), &due, read);
+            check_round_trip(&Key::opinion(&account(), &AddressKey::new("00ff".to_owned())), &opinion, read);
             check_round_trip(&Key::send_attempt(&account(), "00ff"), &attempt, read);
             check_round_trip(&Key::evidence(&account(), &AddressKey::new("00ff".to_owned())), &record, read);
             check_round_trip(&Key::lead(&account(), &lead.id), &lead, read);
@@ -699,6 +805,8 @@ mod tests {
             format!("{:?}", Key::account(&account())),
             format!("{:?}", Key::identity("News@Acme.example")),
             format!("{:?}", Key::send_attempt(&account(), "00ff")),
+            format!("{:?}", Key::due(&due("2026-11-22T10:00:00.25Z"))),
+            format!("{:?}", Key::opinion(&account(), &key)),
         ];
         assert_eq!(
             keys,
@@ -709,11 +817,38 @@ mod tests {
                 "acme account".to_owned(),
                 "identity#news@acme.example account".to_owned(),
                 "acme#request#00ff answer".to_owned(),
+                "due#verification 2026-11-22T10:00:00Z#acme#7".to_owned(),
+                format!("acme#address#{expected} mailbox"),
             ]
         );
-        let (count, expires_at) = recheck_count(&account(), jiff::civil::date(2026, 11, 22));
+        let day = jiff::civil::date(2026, 11, 22);
+        let (count, expires_at) = day_count(&account(), day, Limited::Rechecks);
         assert_eq!(count, attributes("acme#day#2026-11-22", "count#rechecks"));
+        let (checks, _) = day_count(&account(), day, Limited::MailboxChecks);
+        assert_eq!(
+            checks,
+            attributes("acme#day#2026-11-22", "count#mailbox-checks")
+        );
         assert_eq!(expires_at, 1_795_305_600 + 7 * 86_400);
+    }
+
+    fn due(due_at: &str) -> DueVerification {
+        let (lead, at) = (LeadId::parse("7").unwrap(), due_at.parse().unwrap());
+        DueVerification::new(account(), lead, at, at)
+    }
+
+    #[test]
+    fn what_is_due_by_now_sorts_before_what_is_due_later() {
+        let until = due_until("2026-11-22T10:00:00.9Z".parse().unwrap()).1;
+        for (due_at, is_due) in [
+            ("2026-11-22T09:59:59Z", true),
+            ("2026-11-22T10:00:00Z", true),
+            ("2026-11-22T10:00:00.5Z", true),
+            ("2026-11-22T10:00:01Z", false),
+            ("2027-01-01T00:00:00Z", false),
+        ] {
+            assert_eq!(Key::due(&due(due_at)).sk < until, is_due, "{due_at}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::account::LocalAccount;
 use crate::engine::Engine;
 use crate::progress::Progress;
 use crate::task::Task;
-use crate::{aws, stack, template};
+use crate::{aws, stack};
 
 /// Stored addresses of the accounts that are compared.
 const STORED: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -154,6 +154,7 @@ fn settings(endpoint: String) -> anyhow::Result<Settings> {
         table: stack::TABLE.to_owned(),
         address_secret: AddressSecret::new("a secret of the benchmark, of no worth")?,
         name_servers: Vec::new(),
+        blocklists: Vec::new(),
         region: aws::REGION.to_owned(),
         credentials: aws::credentials(),
         dynamodb_endpoint: Some(endpoint),
@@ -171,7 +172,7 @@ async fn fill(
     account: &LocalAccount,
     stored: usize,
 ) -> anyhow::Result<Vec<Lead>> {
-    app.table.create(&template::table()?).await?;
+    app.table.create().await?;
     app.table
         .save_account(account.id(), &account.item(Policy::default())?)
         .await?;

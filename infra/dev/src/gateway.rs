@@ -15,7 +15,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use leadlight::api::Problem;
 use leadlight_functions::config::App;
-use leadlight_functions::{leads, rechecks, sends, statuses};
+use leadlight_functions::{leads, rechecks, sends, statuses, verifications};
 use serde_json::{Map, Value, json};
 
 use crate::execution::Execution;
@@ -187,6 +187,8 @@ async fn route(app: &App, event: &str) -> anyhow::Result<lambda_http::Response<l
         rechecks::handle(app, request).await
     } else if ["/v1/send-checks", "/v1/sends", "/v1/permit-keys"].contains(&path) {
         sends::handle(app, request).await
+    } else if path == "/v1/verifications" {
+        verifications::handle(app, request).await
     } else {
         leads::handle(app, request).await
     })

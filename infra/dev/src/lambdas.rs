@@ -6,7 +6,15 @@ use crate::progress::Progress;
 use crate::{tools, workspace};
 
 /// Every function's binary.
-pub const FUNCTIONS: [&str; 5] = ["feedback", "leads", "statuses", "rechecks", "sends"];
+pub const FUNCTIONS: [&str; 7] = [
+    "feedback",
+    "leads",
+    "statuses",
+    "rechecks",
+    "sends",
+    "verifications",
+    "reverifications",
+];
 
 /// Builds the binaries if anything changed, and answers their folder. Without optimisation: for behaviour, not for speed.
 ///

@@ -4,6 +4,7 @@
 //! SES's real shape through SNS's real envelope into a [`Queue`]. Facts: SES API v2 reference; SES developer guide, *event
 //! publishing*, *account-level suppression list*, *mailbox simulator*.
 
+mod insights;
 mod notification;
 mod outcome;
 mod suppression;
@@ -34,6 +35,7 @@ use crate::queue::Queue;
 use crate::task::Task;
 use notification::{Event, Schema, Sent};
 
+pub use insights::Insight;
 pub use notification::sns_envelope;
 pub use outcome::{Outcome, SIMULATOR};
 pub use suppression::Suppressed;
@@ -81,6 +83,7 @@ struct Account {
     settings: SesSettings,
     refusals_left: AtomicU32,
     quota: Mutex<Option<Quota>>,
+    insights: insights::Insights,
 }
 
 /// How often SES lets itself be asked about suppression lists.
@@ -132,6 +135,7 @@ impl Ses {
             settings,
             refusals_left: AtomicU32::new(0),
             quota: Mutex::new(None),
+            insights: insights::Insights::default(),
         });
         let router = Router::new()
             .route("/v2/email/outbound-emails", post(send_email))
@@ -142,6 +146,10 @@ impl Ses {
             .route(
                 "/v2/email/suppression/addresses/{address}",
                 get(get_suppressed).delete(delete_suppressed),
+            )
+            .route(
+                "/v2/email/email-address-insights",
+                post(insights::get_insights),
             )
             .fallback(unknown_operation)
             .with_state(Arc::clone(&state))
@@ -174,6 +182,18 @@ impl Ses {
     /// When the ledger cannot be written.
     pub fn script(&self, address: &str, outcome: Outcome) -> anyhow::Result<()> {
         self.state.script(address, outcome)
+    }
+
+    /// From now on, this is what SES knows of the mailbox of `address`, whatever its letter case. Of others it knows that they
+    /// exist.
+    pub fn know(&self, address: &str, insight: Insight) {
+        self.state.insights.know(address, insight);
+    }
+
+    /// How often it was asked about mailboxes; SES charges for each time.
+    #[must_use]
+    pub fn insights_given(&self) -> usize {
+        self.state.insights.given()
     }
 
     /// Answers the next `calls` calls about the suppression list with 429.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -22,6 +22,7 @@ use leadlight::policy::Policy;
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback;
 use leadlight_functions::permit::PermitKey;
+use leadlight_functions::reverifications::{self, Report};
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::AddressSecret;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ use crate::ledger::Ledger;
 use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
 use crate::ses::{Ses, SesSettings};
 use crate::task::Task;
-use crate::{aws, demo, template, workspace};
+use crate::{aws, demo, workspace};
 
 /// The account of the demo CRM.
 pub const DEMO: &str = "demo";
@@ -53,6 +54,10 @@ const ADDRESS_SECRET: &str = "a-local-secret-that-protects-nobody-at-all";
 const PERMIT_KEY: &str = "LEADLIGHT_PERMIT_KEY";
 /// How long the feedback function has for a batch, as deployed.
 const FEEDBACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the schedule calls the function that verifies again, as deployed.
+const REVERIFICATIONS_EVERY: Duration = Duration::from_mins(1);
+/// How long that function has, as deployed.
+const REVERIFICATIONS_TIMEOUT: Duration = Duration::from_secs(55);
 /// The most octets that the local endpoints read: more than any event, so that the functions get to refuse.
 const MAX_BODY_OCTETS: usize = 16 * 1024 * 1024;
 
@@ -73,10 +78,10 @@ pub struct StackSettings {
     pub ses: SesSettings,
     /// The policy of the demo's account.
     pub policy: Policy,
-    /// Whether the CRM begins with the leads of the demo's story.
+    /// Whether the CRM begins with the demo's leads.
     pub with_demo_leads: bool,
-    /// How many people the CRM holds in all; those beside the story's are entered at once, and saved while it serves already.
-    pub people: usize,
+    /// How often what could not be verified is tried again; `None` is every minute, as deployed.
+    pub reverifications_every: Option<Duration>,
 }
 
 /// A running stack; it ends when this is dropped.
@@ -84,8 +89,8 @@ pub struct StackSettings {
 pub struct Stack {
     // Fields are dropped in this order: what asks before what answers.
     _server: Task,
-    _gathering: Option<Task>,
     _polling: Polling,
+    _schedule: Task,
     address: SocketAddr,
     /// The functions' settings and clients.
     pub app: Arc<App>,
@@ -98,7 +103,7 @@ pub struct Stack {
     /// The demo CRM.
     pub crm: Crm,
     /// SES.
-    pub ses: Arc<Ses>,
+    pub ses: Ses,
     /// The queue in front of the feedback function.
     pub queue: Queue,
     /// DNS.
@@ -143,7 +148,7 @@ impl Stack {
             Ledger::file(&folder.join("stand-ins.sqlite"))
         })?;
         let queue = Queue::open(ledger, settings.queue)?;
-        let ses = Arc::new(Ses::start(queue.clone(), settings.ses).await?);
+        let ses = Ses::start(queue.clone(), settings.ses).await?;
         let dns = dns::Server::start(settings.zone.unwrap_or_else(demo::zone)).await?;
         let engine = match (settings.engine, folder) {
             (Some(engine), _) => engine,
@@ -166,6 +171,11 @@ impl Stack {
 
         let execution = Execution::start(Arc::clone(&app))?;
         let polling = queue.poll(&feedback_function(execution.clone()));
+        let every = settings.reverifications_every;
+        let schedule = Task::spawn(call_by_schedule(
+            execution.clone(),
+            every.unwrap_or(REVERIFICATIONS_EVERY),
+        ));
         let gateway = Gateway::new(execution.clone());
         let file = folder.map(|folder| folder.join("crm.json"));
         let crm = Crm::open(
@@ -179,16 +189,6 @@ impl Stack {
                 .await
                 .context("fill the demo CRM")?;
         }
-
-        let gathering = (settings.people > 0).then(|| {
-            let (crm, ses) = (crm.clone(), Arc::clone(&ses));
-            Task::spawn(async move {
-                let gathered = demo::gather(&crm, &ses, settings.people, Timestamp::now()).await;
-                if let Err(error) = gathered {
-                    tracing::warn!("the demo CRM is not filled: {error:#}");
-                }
-            })
-        });
 
         let local = Local {
             execution: execution.clone(),
@@ -210,8 +210,8 @@ impl Stack {
         });
         Ok(Self {
             _server: server,
-            _gathering: gathering,
             _polling: polling,
+            _schedule: schedule,
             address,
             app,
             settings: functions,
@@ -287,6 +287,7 @@ fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::R
         table: TABLE.to_owned(),
         address_secret: AddressSecret::new(ADDRESS_SECRET)?,
         name_servers: vec![dns.address()],
+        blocklists: Vec::new(),
         region: aws::REGION.to_owned(),
         credentials: aws::credentials(),
         dynamodb_endpoint: Some(engine.endpoint()),
@@ -313,11 +314,7 @@ async fn provision(
         .await
         .context("ask the engine for its tables")?;
     if !tables.table_names().iter().any(|name| name == TABLE) {
-        let definition = template::table()?;
-        app.table
-            .create(&definition)
-            .await
-            .context("create the table")?;
+        app.table.create().await.context("create the table")?;
     }
     app.table
         .save_account(account.id(), &account.item(policy)?)
@@ -353,6 +350,29 @@ async fn feed(execution: &Execution, event: Value) -> anyhow::Result<Value> {
     Ok(execution.run(invocation).await??)
 }
 
+/// One invocation of the function that verifies what is due at `now`.
+async fn reverify(execution: &Execution, now: Timestamp) -> anyhow::Result<Report> {
+    let invocation = move |app: Arc<App>| {
+        async move {
+            let deadline = Instant::now() + REVERIFICATIONS_TIMEOUT;
+            reverifications::handle_at(&app, Some(deadline), now).await
+        }
+        .boxed_local()
+    };
+    Ok(execution.run(invocation).await??)
+}
+
+async fn call_by_schedule(execution: Execution, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = reverify(&execution, Timestamp::now()).await {
+            tracing::error!("could not verify what is due: {error:#}");
+        }
+    }
+}
+
 fn feedback_function(execution: Execution) -> Consumer {
     Arc::new(move |event| {
         let execution = execution.clone();
@@ -376,6 +396,7 @@ fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, ses: &Ses) -> Router {
         .route("/local/feedback", post(hand_over))
         .route("/local/queue", post(enqueue))
         .route("/local/dead-letters", get(dead_letters))
+        .route("/local/reverifications", post(reverify_now))
         .with_state(local);
     let pages = Router::new()
         .nest_service("/widget", ServeDir::new(workspace::target().join("widget")))
@@ -455,6 +476,20 @@ async fn enqueue(State(local): State<Arc<Local>>, body: Bytes) -> Response {
 async fn dead_letters(State(local): State<Arc<Local>>) -> Response {
     match local.queue.dead_letters() {
         Ok(letters) => axum::Json(letters).into_response(),
+        Err(error) => broken(&error),
+    }
+}
+
+/// When what is due is to be verified.
+#[derive(Deserialize)]
+struct At {
+    at: Option<Timestamp>,
+}
+
+/// Calls the function that verifies again, now or as if it were another time.
+async fn reverify_now(State(local): State<Arc<Local>>, Query(At { at }): Query<At>) -> Response {
+    match reverify(&local.execution, at.unwrap_or_else(Timestamp::now)).await {
+        Ok(report) => axum::Json(report).into_response(),
         Err(error) => broken(&error),
     }
 }

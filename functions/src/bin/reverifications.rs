@@ -1,0 +1,24 @@
+//! The function `reverifications`: verifies what is due, see [`leadlight_functions::reverifications`].
+
+use std::time::{Instant, SystemTime};
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use leadlight_functions::config::{App, Settings, start_log};
+use leadlight_functions::reverifications;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_log();
+    let app = &App::new(&Settings::from_env()?)?;
+    app.warm().await;
+    // What the schedule sends says nothing that is needed.
+    run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
+        let left = event
+            .context
+            .deadline()
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
+        reverifications::handle(app, Some(Instant::now() + left)).await
+    }))
+    .await
+}

@@ -1,0 +1,48 @@
+//! `POST /v1/verifications`: what is to be said of an address, for forms. Nothing is saved, and no lead is looked at.
+//!
+//! A text that is no address is an answer like any other, not a mistake of the caller.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+use leadlight::address::Address;
+use leadlight::api::{VerificationReply, VerifyRequest};
+
+use crate::access::{Scope, authorize};
+use crate::config::App;
+use crate::exchange;
+use crate::problem::Refusal;
+use crate::verifier::Freshness;
+
+/// Answers one request. Never fails and never panics: every refusal is a problem document.
+pub async fn handle(app: &App, request: Request) -> Response<Body> {
+    handle_at(app, request, Timestamp::now()).await
+}
+
+/// Answers one request that arrived at `now`.
+pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+    let started = Instant::now();
+    exchange::finish("verifications", started, answer(app, &request, now).await)
+}
+
+async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+    match (exchange::segments(request).as_slice(), request.method()) {
+        (["v1", "verifications"], &Method::POST) => {}
+        (["v1", "verifications"], _) => return Err(Refusal::method_not_allowed("POST")),
+        _ => return Err(Refusal::no_such_route()),
+    }
+    let caller = authorize(app, request.headers(), Scope::Verifications, now).await?;
+    // What is asked about is nobody's address yet, so a token that is good for some leads alone is not good for it.
+    caller.permit_recipient(None)?;
+    let VerifyRequest { address } = exchange::read_json(request, &["address"])?;
+    let reply = match Address::parse(&address) {
+        Ok(address) => {
+            let verification = app.verifier.verify(&address, Freshness::Remembered).await;
+            VerificationReply::new(&address, &verification)
+        }
+        Err(error) => VerificationReply::not_an_address(&error),
+    };
+    exchange::json(StatusCode::OK, &reply)
+}
