@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use leadlight::account::AccountId;
+use leadlight::policy::Policy;
 
 use crate::table::item::{Account, Key};
 use crate::table::{Consistency, Table, TableError};
@@ -23,6 +24,7 @@ const MOST_KEPT: usize = 10_000;
 pub struct Accounts {
     table: Table,
     known: Kept<AccountId, Arc<Account>>,
+    policies: Kept<AccountId, Arc<Policy>>,
     owners: Kept<String, AccountId>,
 }
 
@@ -33,6 +35,7 @@ impl Accounts {
         Self {
             table,
             known: Kept::default(),
+            policies: Kept::default(),
             owners: Kept::default(),
         }
     }
@@ -59,6 +62,26 @@ impl Accounts {
         let account = Arc::new(stored.item);
         self.known.keep(id.clone(), Arc::clone(&account), now);
         Ok(Some(account))
+    }
+
+    /// The policy of the account, if there is such an account. Nothing else of it is read.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub async fn policy(
+        &self,
+        id: &AccountId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Policy>>, TableError> {
+        if let Some(policy) = self.policies.find(id, now) {
+            return Ok(Some(policy));
+        }
+        let Some(policy) = self.table.load_policy(id).await? else {
+            return Ok(None);
+        };
+        let policy = Arc::new(policy);
+        self.policies.keep(id.clone(), Arc::clone(&policy), now);
+        Ok(Some(policy))
     }
 
     /// The account to which a sending identity, configuration set or SES tenant belongs.

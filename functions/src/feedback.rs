@@ -17,13 +17,14 @@ use leadlight::account::AccountId;
 use leadlight::address::{Address, AddressKey};
 use leadlight::evidence::AddressRecord;
 use leadlight::feedback::{Feedback, Notification, NotificationError, Published, parse};
+use leadlight::policy::Policy;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::apply::{ApplyError, Outcome, Subject, apply_evidence};
 use crate::config::App;
 use crate::problem::chain;
-use crate::table::item::{Account, Key, Stored};
+use crate::table::item::{Key, Stored};
 use crate::table::{Consistency, TableError};
 use envelope::{Event, Letter};
 
@@ -160,7 +161,7 @@ type Failed = BTreeMap<usize, Arc<RecordError>>;
 
 /// What a batch says about one address.
 struct Group {
-    account: Arc<Account>,
+    policy: Arc<Policy>,
     address: Address,
     feedback: Vec<Feedback>,
     letters: BTreeSet<usize>,
@@ -196,7 +197,7 @@ impl Batch<'_> {
         let mut groups = Groups::new();
         while let Some((index, read)) = assigned.next().await {
             match read {
-                Ok(Some((id, account, notification))) => {
+                Ok(Some((id, policy, notification))) => {
                     if notification.unreadable_recipients > 0 {
                         failed.insert(
                             index,
@@ -208,7 +209,7 @@ impl Batch<'_> {
                     for feedback in notification.feedback {
                         let key = self.app.address_secret.key_of(&feedback.address);
                         let group = groups.entry((id.clone(), key)).or_insert_with(|| Group {
-                            account: Arc::clone(&account),
+                            policy: Arc::clone(&policy),
                             address: feedback.address.clone(),
                             feedback: Vec::new(),
                             letters: BTreeSet::new(),
@@ -229,7 +230,7 @@ impl Batch<'_> {
     async fn read(
         &self,
         letter: Letter,
-    ) -> Result<Option<(AccountId, Arc<Account>, Notification)>, RecordError> {
+    ) -> Result<Option<(AccountId, Arc<Policy>, Notification)>, RecordError> {
         let (text, received_at) = match letter {
             Letter::Published { text, received_at } => (text, received_at.unwrap_or(self.now)),
             Letter::Subscription { kind } => {
@@ -254,27 +255,27 @@ impl Batch<'_> {
             );
             return Ok(None);
         }
-        let (id, account) = self
+        let (id, policy) = self
             .find_account(&notification)
             .await?
             .ok_or(RecordError::UnknownAccount)?;
-        Ok(Some((id, account, notification)))
+        Ok(Some((id, policy, notification)))
     }
 
-    /// The account of a notification: the first that exists of the one its tag names, and the owners of its SES tenant, of its
+    /// The account of a notification, with its policy: the first that exists of the one its tag names, and the owners of its SES tenant, of its
     /// configuration set and of its sending identities.
     async fn find_account(
         &self,
         notification: &Notification,
-    ) -> Result<Option<(AccountId, Arc<Account>)>, TableError> {
+    ) -> Result<Option<(AccountId, Arc<Policy>)>, TableError> {
         let accounts = &self.app.accounts;
         let tags = |name| notification.tags.get(name).into_iter().flatten();
         for tag in tags(ACCOUNT_TAG) {
             let Ok(id) = AccountId::parse(tag) else {
                 continue;
             };
-            if let Some(account) = accounts.account(&id, self.now).await? {
-                return Ok(Some((id, account)));
+            if let Some(policy) = accounts.policy(&id, self.now).await? {
+                return Ok(Some((id, policy)));
             }
         }
         let names = tags("ses:tenant-name")
@@ -284,8 +285,8 @@ impl Batch<'_> {
             let Some(id) = accounts.owner(name, self.now).await? else {
                 continue;
             };
-            if let Some(account) = accounts.account(&id, self.now).await? {
-                return Ok(Some((id, account)));
+            if let Some(policy) = accounts.policy(&id, self.now).await? {
+                return Ok(Some((id, policy)));
             }
         }
         Ok(None)
@@ -350,7 +351,7 @@ impl Batch<'_> {
             record,
         } = loaded;
         let Group {
-            account: details,
+            policy,
             address: written,
             feedback,
             letters,
@@ -372,7 +373,7 @@ impl Batch<'_> {
         let apply = async {
             let subject = Subject {
                 account: &account,
-                policy: &details.policy,
+                policy: &policy,
                 address: &address,
             };
             let applied = apply_evidence(

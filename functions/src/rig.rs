@@ -7,7 +7,7 @@ mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -31,6 +31,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::config::{App, Settings};
 use crate::table::Table;
+use crate::table::definition::{Definition, Template};
 use crate::table::item::{Account, AddressSecret, Algorithm, PublicKey};
 
 pub(crate) const EVERY_SCOPE: &str = "statuses rechecks leads:read leads:write";
@@ -48,6 +49,13 @@ pub(crate) struct Rig {
     pub(crate) key: EncodingKey,
     pub(crate) now: Timestamp,
 }
+
+/// The table, as the deployment's template defines it.
+static TABLE: LazyLock<Definition> = LazyLock::new(|| {
+    let template: Template =
+        serde_saphyr::from_str(include_str!("../../infra/template.yaml")).unwrap();
+    template.table()
+});
 
 impl Rig {
     pub(crate) async fn start() -> Self {
@@ -82,7 +90,7 @@ impl Rig {
         };
         let others = Table::new(past_the_proxy.dynamodb(), settings.table.clone());
         let app = App::new(&settings).unwrap();
-        app.table.create().await.unwrap();
+        app.table.create(&TABLE).await.unwrap();
 
         let account = AccountId::parse("acme").unwrap();
         let secret = SecretKey::generate_from_rng(&mut rand::rng());

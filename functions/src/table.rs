@@ -1,9 +1,10 @@
-//! The one table: loading, the one conditional write, and the table's own definition.
+//! The one table: loading, and the one conditional write.
 //!
 //! Every change is one put of one item on the condition that its version is still the one that was read. There is no scan, no
 //! transaction, and no read or write whose cost grows with the account. Limits of requests: `DynamoDB` developer guide,
 //! *batch operations* (100 keys, `UnprocessedKeys` to be asked again).
 
+pub mod definition;
 pub mod item;
 
 use std::collections::{HashMap, HashSet};
@@ -12,16 +13,14 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes,
-    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use leadlight::account::AccountId;
 use leadlight::address::AddressKey;
 use leadlight::lead::LeadId;
+use leadlight::policy::Policy;
 
 use crate::apply::Attempts;
 use crate::config::cause;
@@ -150,6 +149,27 @@ impl Table {
             .await
             .map_err(TableError::unavailable("GetItem"))?;
         answer.item.map(Stored::read).transpose()
+    }
+
+    /// Loads the policy of an account and nothing else of it: its keys are for whoever checks tokens.
+    ///
+    /// # Errors
+    /// When the table cannot be asked, or the item is no account.
+    pub async fn load_policy(&self, account: &AccountId) -> Result<Option<Policy>, TableError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(Key::account(account).attributes()))
+            .projection_expression("#pk, #sk, #policy")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_names("#policy", "policy")
+            .send()
+            .await
+            .map_err(TableError::unavailable("GetItem"))?;
+        let account = answer.item.map(Stored::<Account>::read).transpose()?;
+        Ok(account.map(|stored| stored.item.policy))
     }
 
     /// Loads many items, in one request for each 100 different keys. Keys without an item are absent from the answer.
@@ -509,53 +529,6 @@ impl Table {
             .await
             .map(drop)
             .map_err(TableError::unavailable("GetItem"))
-    }
-
-    /// Creates the table as every environment has it, for local engines and tests; in AWS the template does.
-    ///
-    /// # Errors
-    /// When the engine refuses, for one because the table exists.
-    pub async fn create(&self) -> Result<(), TableError> {
-        let operation = "CreateTable";
-        let refused = |error| TableError::Unavailable {
-            operation,
-            source: Box::new(error),
-        };
-        let stream = StreamSpecification::builder()
-            .stream_enabled(true)
-            .stream_view_type(StreamViewType::NewAndOldImages);
-        let mut table = self
-            .client
-            .create_table()
-            .table_name(&self.name)
-            .billing_mode(BillingMode::PayPerRequest)
-            .stream_specification(stream.build().map_err(refused)?);
-        for (name, key_type) in [(PK, KeyType::Hash), (SK, KeyType::Range)] {
-            let attribute = AttributeDefinition::builder()
-                .attribute_name(name)
-                .attribute_type(ScalarAttributeType::S);
-            let element = KeySchemaElement::builder()
-                .attribute_name(name)
-                .key_type(key_type);
-            table = table
-                .attribute_definitions(attribute.build().map_err(refused)?)
-                .key_schema(element.build().map_err(refused)?);
-        }
-        table
-            .send()
-            .await
-            .map_err(TableError::unavailable(operation))?;
-        let expiry = TimeToLiveSpecification::builder()
-            .attribute_name(EXPIRES_AT)
-            .enabled(true);
-        self.client
-            .update_time_to_live()
-            .table_name(&self.name)
-            .time_to_live_specification(expiry.build().map_err(refused)?)
-            .send()
-            .await
-            .map(drop)
-            .map_err(TableError::unavailable("UpdateTimeToLive"))
     }
 }
 

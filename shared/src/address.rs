@@ -272,15 +272,18 @@ impl Address {
         if text.len() > 4 * MAX_OCTETS {
             return Err(AddressError::TooLong { octets: text.len() });
         }
-        if text.starts_with('"') {
+        if has_quoted_word(text) {
             return Err(AddressError::QuotedLocalPart);
         }
-        if text.contains(['(', ')']) {
+        if text
+            .split_once('(')
+            .is_some_and(|(_, rest)| rest.contains(')'))
+        {
             return Err(AddressError::Comment);
         }
         let (local, domain) = text.split_once('@').ok_or_else(|| missing_at(text))?;
         let domain_position = local.chars().count() + 2;
-        if domain.starts_with('[') {
+        if domain.starts_with('[') && domain.ends_with(']') {
             return Err(AddressError::DomainLiteral);
         }
         if let Some((_, position)) = domain
@@ -374,6 +377,17 @@ fn in_brackets(text: &str) -> Option<&str> {
     text.strip_suffix('>')
         .and_then(|rest| rest.rsplit_once('<'))
         .map(|(_, inner)| inner)
+}
+
+/// Whether a word before the `@` is in quotes, as RFC 5322 section 3.2.4 allows.
+fn has_quoted_word(text: &str) -> bool {
+    let quoted = text.split_once('"').and_then(|(before, rest)| {
+        let (_, after) = rest.rsplit_once('"')?;
+        Some((before, after))
+    });
+    quoted.is_some_and(|(before, after)| {
+        (before.is_empty() || before.ends_with('.')) && after.starts_with(['@', '.'])
+    })
 }
 
 fn read_local_part(local: &str) -> Result<String, AddressError> {

@@ -11,10 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, MAX_LOCAL_PART_OCTETS};
 use crate::codes::coded;
 
-pub use providers::{blocklist_key, is_free_mail, suggestion};
+pub use blocklists::blocklist_key;
+pub use lists::{free_mail, is_disposable, is_free_mail, is_relay};
+pub use roles::{is_no_reply, is_role};
+pub use slips::suggestion;
 
-mod providers;
+mod blocklists;
+mod lists;
+mod roles;
 mod sentences;
+mod slips;
 
 coded! {
     /// Why an address cannot be delivered to.
@@ -274,6 +280,14 @@ pub fn judge(address: &Address, findings: &Findings) -> Verdict {
         MailHosts::NullMx => return undeliverable(UndeliverableCause::NullMx),
         MailHosts::Unreachable => return undeliverable(UndeliverableCause::UnreachableMailServer),
         MailHosts::Unknown(cause) => return Verdict::Inconclusive { cause },
+    }
+    if is_disposable(address.domain()) {
+        flags.insert(Flag::Disposable);
+    }
+    if is_no_reply(address) {
+        flags.insert(Flag::NoReply);
+    } else if is_role(address) {
+        flags.insert(Flag::Role);
     }
     if address.local_part().len() > MAX_LOCAL_PART_OCTETS {
         flags.insert(Flag::LongLocalPart);

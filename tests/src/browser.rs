@@ -108,12 +108,7 @@ impl Browser {
         browser
             .tell("Emulation.setDeviceMetricsOverride", window)
             .await;
-        browser
-            .tell(
-                "Page.addScriptToEvaluateOnNewDocument",
-                json!({ "source": WITNESS }),
-            )
-            .await;
+        browser.before_each_page(WITNESS).await;
         browser.tell("Network.enable", json!({})).await;
         // Nothing is half faded in when a picture is taken.
         let still =
@@ -327,6 +322,22 @@ impl Browser {
             .execute(&format!("return {expression}"), Vec::new())
             .await
             .unwrap()
+    }
+
+    /// Evaluates an expression that gives a promise, and waits for what that promises.
+    pub(crate) async fn wait_for(&self, promise: &str) -> Value {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+            ({promise}).then(done, (error) => done(`rejected: ${{error?.stack ?? error}}`))"
+        );
+        self.page.execute_async(&script, Vec::new()).await.unwrap()
+    }
+
+    /// Runs a script in every page before its own scripts.
+    pub(crate) async fn before_each_page(&self, source: &str) {
+        let script = json!({ "source": source });
+        self.tell("Page.addScriptToEvaluateOnNewDocument", script)
+            .await;
     }
 
     /// How often the page has asked for a path so far.

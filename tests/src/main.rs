@@ -30,4 +30,5 @@ mod local_stack;
 mod rechecks;
 mod statuses;
 mod story;
+mod table;
 mod texts;

@@ -25,6 +25,7 @@ use leadlight_dev::engine::Engine;
 use leadlight_dev::ledger::Ledger;
 use leadlight_dev::queue::{Queue, QueueSettings};
 use leadlight_dev::ses::{Ses, SesSettings};
+use leadlight_dev::template;
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback::HandleError;
 use leadlight_functions::permit::PermitKey;
@@ -177,7 +178,7 @@ impl World {
             .build();
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         Table::new(client, self.settings.table.clone())
-            .create()
+            .create(&template::table().unwrap())
             .await
             .unwrap();
     }

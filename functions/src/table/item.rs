@@ -26,13 +26,13 @@ use super::TableError;
 use crate::insights::Opinion;
 
 /// The partition key's attribute.
-pub(super) const PK: &str = "pk";
+pub const PK: &str = "pk";
 /// The sort key's attribute.
-pub(super) const SK: &str = "sk";
+pub const SK: &str = "sk";
 /// The attribute that counts an item's writes.
 pub(super) const VERSION: &str = "version";
 /// The attribute whose time (seconds since 1970) deletes an item.
-pub(super) const EXPIRES_AT: &str = "expires_at";
+pub const EXPIRES_AT: &str = "expires_at";
 
 const LINK: &str = "lead#";
 /// The partition of what is to be verified again.

@@ -1,7 +1,8 @@
 // Harbour CRM: the pages of a small CRM that embeds Leadlight.
 
 import { isComposing, showCompose } from "./compose.js";
-import { bubble, call, leadPage, make, onSubmit, say, send, when } from "./page.js";
+import { call, make, onSubmit, say, send, when } from "./page.js";
+import { showLeads } from "./table.js";
 import { describe, reason, wayOut } from "./words.js";
 
 const readLog = async (id) => (await call("GET", `crm/leads/${id}/log`)).entries;
@@ -14,37 +15,6 @@ function drawLog(list, entries) {
     if (entry.diagnostic) item.append(make("q", {}, entry.diagnostic));
     return item;
   }));
-}
-
-// The table of leads.
-
-async function showLeads() {
-  const leads = await call("GET", "crm/leads");
-  document.getElementById("count").textContent = `${leads.length} people`;
-  const changes = new Map();
-  const rows = leads.map(({ id, name, company, address }) => {
-    const choice = make("input", { type: "checkbox", value: id, ariaLabel: `Choose ${name}` });
-    const change = make("td", { className: "muted" });
-    changes.set(id, change);
-    return make("tr", {}, make("td", { className: "choice" }, choice),
-      make("th", { scope: "row" }, make("a", { href: leadPage(id) }, name)), make("td", {}, bubble(id, name)),
-      make("td", {}, company), make("td", {}, address), change);
-  });
-  const table = document.getElementById("leads");
-  table.replaceChildren(...rows);
-  const write = document.getElementById("write");
-  table.addEventListener("change", () => {
-    const chosen = [...table.querySelectorAll("input:checked")].map(({ value }) => ["lead", value]);
-    write.href = chosen.length ? `compose.html?${new URLSearchParams(chosen)}` : "compose.html";
-    const whom = { 0: "a message", 1: "to 1 lead" }[chosen.length] ?? `to ${chosen.length} leads`;
-    write.textContent = `Write ${whom}`;
-  });
-  const showChange = async (id) => {
-    const [newest] = await readLog(id);
-    changes.get(id)?.replaceChildren(...(newest ? [when(newest.at)] : []));
-  };
-  addEventListener("lead-light-change", (event) => showChange(event.detail.lead).catch(() => {}));
-  await Promise.all(leads.map(({ id }) => showChange(id)));
 }
 
 // The page of one lead.

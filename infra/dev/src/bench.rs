@@ -28,7 +28,7 @@ use crate::account::LocalAccount;
 use crate::engine::Engine;
 use crate::progress::Progress;
 use crate::task::Task;
-use crate::{aws, stack};
+use crate::{aws, stack, template};
 
 /// Stored addresses of the accounts that are compared.
 const STORED: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -172,7 +172,7 @@ async fn fill(
     account: &LocalAccount,
     stored: usize,
 ) -> anyhow::Result<Vec<Lead>> {
-    app.table.create().await?;
+    app.table.create(&template::table()?).await?;
     app.table
         .save_account(account.id(), &account.item(Policy::default())?)
         .await?;

@@ -3,6 +3,7 @@
 //! It does what a CRM vendor has to do, and nothing that belongs to Leadlight: it keeps names, companies and addresses, saves and
 //! sends through Leadlight with a server token, and mints short tokens for the widget in its pages. It decides about no recipient.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use leadlight::api::{
-    CheckRecipient, Mailbox, SaveLead, SendChecksRequest, SendRecipient, SendRequest,
+    CheckRecipient, MAX_STATUSES, Mailbox, SaveLead, SendChecksRequest, SendRecipient, SendRequest,
+    StatusesReply, StatusesRequest,
 };
 use leadlight::gate::{Mode, Purpose};
 use leadlight::lead::{LeadId, Standing};
@@ -149,28 +151,74 @@ impl Crm {
     /// # Errors
     /// When Leadlight refuses it.
     pub async fn add(&self, contact: Contact) -> anyhow::Result<()> {
+        self.save(&contact).await?;
+        self.enter(vec![contact]).await
+    }
+
+    /// Enters leads that are not in the CRM yet. Leadlight hears nothing of them.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn enter(&self, entered: Vec<Contact>) -> anyhow::Result<()> {
+        let mut contacts = self.shared.contacts.write().await;
+        let known: HashSet<LeadId> = contacts.iter().map(|contact| contact.id.clone()).collect();
+        contacts.extend(
+            entered
+                .into_iter()
+                .filter(|contact| !known.contains(&contact.id)),
+        );
+        self.shared.keep(&contacts)
+    }
+
+    /// Saves a lead in Leadlight.
+    ///
+    /// # Errors
+    /// When Leadlight refuses it.
+    pub async fn save(&self, contact: &Contact) -> anyhow::Result<()> {
         let save = SaveLead {
             address: contact.address.clone(),
             standing: Some(contact.standing),
             standing_since: None,
         };
-        let token = self.shared.account.server_token(Timestamp::now())?.token;
         let path = format!("/v1/leads/{}", contact.id);
-        let body = serde_json::to_value(&save)?;
+        self.command("PUT", &path, &serde_json::to_value(&save)?)
+            .await
+            .with_context(|| format!("save the lead {}", contact.id))
+            .map(drop)
+    }
+
+    /// Those of the leads that Leadlight does not know.
+    ///
+    /// # Errors
+    /// When Leadlight does not answer.
+    pub async fn unsaved(&self, leads: &[LeadId]) -> anyhow::Result<HashSet<LeadId>> {
+        let mut unsaved = HashSet::new();
+        for leads in leads.chunks(MAX_STATUSES) {
+            let asked = StatusesRequest {
+                leads: leads.to_vec(),
+            };
+            let answer = self
+                .command("POST", "/v1/statuses", &serde_json::to_value(&asked)?)
+                .await?;
+            let reply: StatusesReply = serde_json::from_value(answer)?;
+            let unknown = reply
+                .statuses
+                .into_iter()
+                .filter(|status| status.standing.is_none());
+            unsaved.extend(unknown.map(|status| status.lead));
+        }
+        Ok(unsaved)
+    }
+
+    async fn command(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let token = self.shared.account.server_token(Timestamp::now())?.token;
         let (status, answer) = self
             .shared
             .gateway
-            .ask("PUT", &path, &token, None, Some(&body))
+            .ask(method, path, &token, None, Some(body))
             .await?;
-        anyhow::ensure!(
-            status.is_success(),
-            "Leadlight refuses the lead {}: {answer}",
-            contact.id
-        );
-        let mut contacts = self.shared.contacts.write().await;
-        contacts.retain(|other| other.id != contact.id);
-        contacts.push(contact);
-        self.shared.keep(&contacts)
+        anyhow::ensure!(status.is_success(), "Leadlight refuses: {answer}");
+        Ok(answer)
     }
 
     /// Sends a message to a lead without asking Leadlight, as a CRM that knows nothing of it would.

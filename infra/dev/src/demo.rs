@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use leadlight::lead::{LeadId, Standing};
 
 use crate::crm::{Contact, Crm};
@@ -183,6 +183,9 @@ const SEEDS: [Seed; 14] = [
     ),
 ];
 
+/// The subject and the text of the message that the demo's leads have had.
+const WELCOME: (&str, &str) = ("Welcome to Harbour", "Thank you for your interest.");
+
 /// Fills an empty CRM, and lets happen what has already happened.
 ///
 /// # Errors
@@ -200,13 +203,152 @@ pub async fn seed(crm: &Crm, ses: &Ses, queue: &Queue, now: Timestamp) -> anyhow
         crm.add(contact.clone()).await?;
         if let Some(outcome) = seed.outcome {
             ses.script(seed.address, outcome)?;
-            crm.send_unchecked(
-                &contact,
-                "Welcome to Harbour",
-                "Thank you for your interest.",
-            )
-            .await?;
+            crm.send_unchecked(&contact, WELCOME.0, WELCOME.1).await?;
         }
     }
     queue.drained().await
+}
+
+/// How many people the demo CRM holds, those of the story included.
+pub const PEOPLE: usize = 1_000;
+
+const FIRST_NAMES: [&str; 40] = [
+    "Amara", "Björn", "Chiara", "Daniel", "Esther", "Felipe", "Grace", "Henrik", "Ines", "Jamal",
+    "Katja", "Liam", "Mariam", "Nils", "Olga", "Pedro", "Qing", "Rosa", "Samir", "Tomas", "Uma",
+    "Victor", "Wanda", "Xavier", "Yuki", "Zoe", "Anton", "Bela", "Clara", "Dario", "Emil", "Fatou",
+    "Goran", "Helga", "Ivo", "Jana", "Kamil", "Lena", "Mateo", "Noor",
+];
+
+const LAST_NAMES: [&str; 50] = [
+    "Abbott",
+    "Bianchi",
+    "Carvalho",
+    "Diallo",
+    "Eriksen",
+    "Fischer",
+    "Gupta",
+    "Haddad",
+    "Ito",
+    "Jansen",
+    "Kowalski",
+    "Lindqvist",
+    "Moreau",
+    "Nguyen",
+    "Oduya",
+    "Petrov",
+    "Quinn",
+    "Ricci",
+    "Santos",
+    "Takahashi",
+    "Ueda",
+    "Varga",
+    "Weber",
+    "Xu",
+    "Yilmaz",
+    "Zeman",
+    "Adeyemi",
+    "Brandt",
+    "Castro",
+    "Dubois",
+    "Evans",
+    "Ferrari",
+    "Greene",
+    "Hoffmann",
+    "Ivanov",
+    "Jovanovic",
+    "Kim",
+    "Larsen",
+    "Mbeki",
+    "Novak",
+    "Ortega",
+    "Park",
+    "Reyes",
+    "Schmidt",
+    "Tanaka",
+    "Vidal",
+    "Walsh",
+    "Young",
+    "Zhou",
+    "Keita",
+];
+
+/// Companies and their domains.
+const EMPLOYERS: [(&str, &str); 7] = [
+    ("Larkspur Studio", "larkspur.example"),
+    ("Meridian Freight", "meridian-freight.example"),
+    ("Pinecrest Dental", "pinecrest-dental.example"),
+    ("Bluefin Foods", "bluefin-foods.example"),
+    ("Copperleaf Ltd", "copperleaf.example"),
+    ("Tidewater Legal", "tidewater.example"),
+    ("Alder & Finch", "alder-finch.example"),
+];
+
+/// The people of the CRM beside those of the story, and what their mail met. The same at every start, but for the time.
+fn crowd(size: usize, now: Timestamp) -> anyhow::Result<Vec<(Contact, Option<Outcome>)>> {
+    let mut crowd = Vec::with_capacity(size);
+    for place in 0..size {
+        // No two of 2,000 have the same name: 41 and 50 have no common factor.
+        let first = nth(&FIRST_NAMES, place)?;
+        let last = nth(&LAST_NAMES, place / FIRST_NAMES.len() + place)?;
+        let (company, domain) = nth(&EMPLOYERS, place * 3 + place / EMPLOYERS.len())?;
+        let (standing, outcome, domain) = match place % 100 {
+            3 | 28 | 53 | 78 => (Standing::Unsubscribed, None, domain),
+            7 | 47 => (Standing::Unconfirmed, None, domain),
+            11 | 61 => (Standing::Active, Some(Outcome::HardBounce), domain),
+            23 => (Standing::Active, Some(Outcome::HardBounceGeneral), domain),
+            37 => (Standing::Active, Some(Outcome::MailboxFull), domain),
+            42 => (Standing::Active, Some(Outcome::Complaint), domain),
+            // Nobody has registered this one.
+            58 => (Standing::Active, None, "larkspr.example"),
+            84 => (Standing::Active, Some(Outcome::Suppressed), domain),
+            _ => (Standing::Active, None, domain),
+        };
+        let name = format!("{first} {last}");
+        // The addresses of the demo are plain; an ö is an address too, but not the point here.
+        let local = name.to_lowercase().replace(' ', ".").replace('ö', "oe");
+        let minutes = i64::try_from(place * 37 % 40_000)?;
+        let contact = Contact {
+            id: LeadId::parse(&format!("lead-{:04}", place + 1)).context("make a lead's id")?,
+            name,
+            company: company.to_owned(),
+            address: format!("{local}@{domain}"),
+            standing,
+            changed_at: now - SignedDuration::from_mins(minutes),
+        };
+        crowd.push((contact, outcome));
+    }
+    Ok(crowd)
+}
+
+/// The thing at `place`, counted around.
+fn nth<T: Copy>(things: &[T], place: usize) -> anyhow::Result<T> {
+    let found = things.get(place % things.len());
+    found.copied().context("choose one of none")
+}
+
+/// Enters people into the CRM until it holds `size`, at once; then saves those of them that Leadlight does not know, and lets
+/// happen what has already happened. The page can be used meanwhile.
+///
+/// # Errors
+/// When Leadlight or SES refuse their part.
+pub async fn gather(crm: &Crm, ses: &Ses, size: usize, now: Timestamp) -> anyhow::Result<()> {
+    let crowd = crowd(size.saturating_sub(SEEDS.len()), now)?;
+    crm.enter(crowd.iter().map(|(contact, _)| contact.clone()).collect())
+        .await?;
+    let ids: Vec<LeadId> = crowd
+        .iter()
+        .map(|(contact, _)| contact.id.clone())
+        .collect();
+    let unsaved = crm.unsaved(&ids).await?;
+    for (contact, outcome) in &crowd {
+        if !unsaved.contains(&contact.id) {
+            continue;
+        }
+        crm.save(contact).await?;
+        if let Some(outcome) = *outcome {
+            ses.script(&contact.address, outcome)?;
+            crm.send_unchecked(contact, WELCOME.0, WELCOME.1).await?;
+        }
+    }
+    Ok(())
 }

@@ -238,7 +238,7 @@ mod tests {
     use leadlight_functions::table::Table;
 
     use super::*;
-    use crate::{aws, progress::Progress, tools};
+    use crate::{aws, progress::Progress, template, tools};
 
     fn client(engine: &Engine) -> aws_sdk_dynamodb::Client {
         let config = aws_sdk_dynamodb::Config::builder()
@@ -266,7 +266,7 @@ mod tests {
         let file = folder.path().join("table.sqlite");
         let engine = Engine::file(&file).unwrap();
         Table::new(client(&engine), "leads".to_owned())
-            .create()
+            .create(&template::table().unwrap())
             .await
             .unwrap();
         drop(engine);
@@ -279,7 +279,7 @@ mod tests {
         let folder = tools::dynamodb_local(&Progress::silent()).unwrap();
         let engine = Engine::dynamodb_local(&folder).unwrap();
         Table::new(client(&engine), "leads".to_owned())
-            .create()
+            .create(&template::table().unwrap())
             .await
             .unwrap();
         assert_eq!(tables(&engine).await, ["leads"]);

@@ -22,6 +22,7 @@ pub mod runtime_api;
 pub mod ses;
 pub mod stack;
 mod task;
+pub mod template;
 pub mod tools;
 pub mod widget;
 pub mod workspace;

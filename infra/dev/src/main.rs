@@ -229,8 +229,13 @@ fn this_program() -> PathBuf {
 }
 
 async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // A log file can take every request; a terminal shows the addresses that are printed below, and what went wrong.
+    let usual = if up.built {
+        "info"
+    } else {
+        "info,leadlight_functions=warn"
+    };
+    let filter = EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -269,6 +274,7 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
             ..SesSettings::default()
         },
         with_demo_leads: true,
+        people: demo::PEOPLE,
         ..StackSettings::default()
     };
     let stack = Stack::start(settings).await?;

@@ -39,7 +39,7 @@ use crate::ledger::Ledger;
 use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
 use crate::ses::{Ses, SesSettings};
 use crate::task::Task;
-use crate::{aws, demo, workspace};
+use crate::{aws, demo, template, workspace};
 
 /// The account of the demo CRM.
 pub const DEMO: &str = "demo";
@@ -78,10 +78,12 @@ pub struct StackSettings {
     pub ses: SesSettings,
     /// The policy of the demo's account.
     pub policy: Policy,
-    /// Whether the CRM begins with the demo's leads.
+    /// Whether the CRM begins with the leads of the demo's story.
     pub with_demo_leads: bool,
     /// How often what could not be verified is tried again; `None` is every minute, as deployed.
     pub reverifications_every: Option<Duration>,
+    /// How many people the CRM holds in all; those beside the story's are entered at once, and saved while it serves already.
+    pub people: usize,
 }
 
 /// A running stack; it ends when this is dropped.
@@ -89,6 +91,7 @@ pub struct StackSettings {
 pub struct Stack {
     // Fields are dropped in this order: what asks before what answers.
     _server: Task,
+    _gathering: Option<Task>,
     _polling: Polling,
     _schedule: Task,
     address: SocketAddr,
@@ -103,7 +106,7 @@ pub struct Stack {
     /// The demo CRM.
     pub crm: Crm,
     /// SES.
-    pub ses: Ses,
+    pub ses: Arc<Ses>,
     /// The queue in front of the feedback function.
     pub queue: Queue,
     /// DNS.
@@ -148,7 +151,7 @@ impl Stack {
             Ledger::file(&folder.join("stand-ins.sqlite"))
         })?;
         let queue = Queue::open(ledger, settings.queue)?;
-        let ses = Ses::start(queue.clone(), settings.ses).await?;
+        let ses = Arc::new(Ses::start(queue.clone(), settings.ses).await?);
         let dns = dns::Server::start(settings.zone.unwrap_or_else(demo::zone)).await?;
         let engine = match (settings.engine, folder) {
             (Some(engine), _) => engine,
@@ -190,6 +193,16 @@ impl Stack {
                 .context("fill the demo CRM")?;
         }
 
+        let gathering = (settings.people > 0).then(|| {
+            let (crm, ses) = (crm.clone(), Arc::clone(&ses));
+            Task::spawn(async move {
+                let gathered = demo::gather(&crm, &ses, settings.people, Timestamp::now()).await;
+                if let Err(error) = gathered {
+                    tracing::warn!("the demo CRM is not filled: {error:#}");
+                }
+            })
+        });
+
         let local = Local {
             execution: execution.clone(),
             queue: queue.clone(),
@@ -210,6 +223,7 @@ impl Stack {
         });
         Ok(Self {
             _server: server,
+            _gathering: gathering,
             _polling: polling,
             _schedule: schedule,
             address,
@@ -314,7 +328,11 @@ async fn provision(
         .await
         .context("ask the engine for its tables")?;
     if !tables.table_names().iter().any(|name| name == TABLE) {
-        app.table.create().await.context("create the table")?;
+        let definition = template::table()?;
+        app.table
+            .create(&definition)
+            .await
+            .context("create the table")?;
     }
     app.table
         .save_account(account.id(), &account.item(policy)?)

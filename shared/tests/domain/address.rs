@@ -1,6 +1,7 @@
 //! What is an address, and what a rejected text is told.
 
 use leadlight::address::{Address, AddressError};
+use proptest::prelude::*;
 
 #[test]
 fn an_address_is_normalised_once() {
@@ -298,4 +299,179 @@ fn every_rejection_has_its_own_code() {
         .collect();
     assert_eq!(codes.len(), 21, "{codes:?}");
     assert!(codes.iter().all(|code| !code.is_empty()));
+}
+
+#[test]
+fn the_odd_character_is_named() {
+    let rows = [
+        (
+            "ann\u{ff20}example.com",
+            "a full-width ＠ (U+FF20) at position 4",
+        ),
+        (
+            "ann\u{200b}@example.com",
+            "a zero-width space (U+200B) at position 4",
+        ),
+        (
+            "ann@exam\u{a0}ple.com",
+            "a no-break space (U+00A0) at position 9",
+        ),
+        ("ann@exam\nple.com", "a line break (U+000A) at position 9"),
+        (
+            "ann@exam\u{200b}ple.com",
+            "a zero-width space (U+200B) at position 9",
+        ),
+        (
+            "ann@exam\u{ad}ple.com",
+            "a soft hyphen (U+00AD) at position 9",
+        ),
+        (
+            "ann@example.com\u{202c}",
+            "a mark of writing direction (U+202C) at position 16",
+        ),
+        ("ann lee@example.com", "a space at position 4"),
+        ("ann,lee@example.com", "“,” at position 4"),
+        ("ann@exam\u{2100}ple.com", "“℀” (U+2100) at position 9"),
+    ];
+    for (text, expected) in rows {
+        let error = Address::parse(text).unwrap_err();
+        assert_eq!(error.to_string(), format!("the address holds {expected}"));
+        assert!(error.position().is_some() && error.character().is_some());
+        assert!(error.sentence().contains(expected), "{}", error.sentence());
+    }
+}
+
+#[test]
+fn what_is_pasted_offers_the_address_inside() {
+    for text in [
+        "Ann Lee <ann@example.com>",
+        "mailto:ann@example.com?subject=Hello",
+    ] {
+        let error = Address::parse(text).unwrap_err();
+        assert_eq!(error.inner().map(Address::as_str), Some("ann@example.com"));
+        assert_eq!(
+            error.sentence(),
+            "The text holds an address and more: take the address alone."
+        );
+    }
+}
+
+#[test]
+fn a_legal_but_unusual_form_is_never_called_invalid() {
+    let rows = [
+        ("\"ann lee\"@example.com", AddressError::QuotedLocalPart),
+        ("ann.\"lee\"@example.com", AddressError::QuotedLocalPart),
+        ("\"a@b\"@example.com", AddressError::QuotedLocalPart),
+        ("ann(work)@example.com", AddressError::Comment),
+        ("ann@example.com (work)", AddressError::Comment),
+        ("ann@[192.0.2.1]", AddressError::DomainLiteral),
+        ("ann@[IPv6:2001:db8::1]", AddressError::DomainLiteral),
+    ];
+    for (text, expected) in rows {
+        let error = Address::parse(text).unwrap_err();
+        assert_eq!(error, expected, "{text}");
+        let sentence = error.sentence();
+        assert!(sentence.contains("legal but unusual"), "{sentence}");
+        assert!(
+            !sentence.contains("invalid") && !sentence.contains("not an email"),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn names_outside_the_public_dns_are_refused() {
+    for name in [
+        "test",
+        "invalid",
+        "local",
+        "localhost",
+        "onion",
+        "arpa",
+        "internal",
+        "alt",
+    ] {
+        for text in [
+            format!("ann@mail.{name}"),
+            format!("ann@MAIL.{}", name.to_uppercase()),
+        ] {
+            assert_eq!(
+                Address::parse(&text),
+                Err(AddressError::ReservedDomain),
+                "{text}"
+            );
+        }
+        assert!(Address::parse(&format!("ann@{name}.com")).is_ok(), "{name}");
+    }
+    assert!(
+        Address::parse("ann@lead.example").is_ok(),
+        "for DNS to refuse"
+    );
+}
+
+#[test]
+fn a_domain_of_mixed_scripts_is_shown_with_its_a_label() {
+    let rows = [
+        ("ann@paypal.com", "ann@paypal.com", false, "one script"),
+        (
+            "ann@p\u{430}ypal.com",
+            "ann@p\u{430}ypal.com (xn--pypal-4ve.com)",
+            true,
+            "a Cyrillic letter among Latin ones",
+        ),
+        (
+            "ann@\u{440}\u{430}\u{443}.com",
+            "ann@\u{440}\u{430}\u{443}.com (xn--80a5ak.com)",
+            false,
+            "a Cyrillic label, honest by itself, under a Latin one",
+        ),
+        (
+            "ann@bücher.example",
+            "ann@bücher.example",
+            false,
+            "Latin with a mark",
+        ),
+        (
+            "ann@東京カメラ.日本",
+            "ann@東京カメラ.日本",
+            false,
+            "Japanese is written in three scripts",
+        ),
+        ("राम@मोहन.ईन्फो", "राम@मोहन.ईन्फो", false, "one script"),
+    ];
+    for (text, shown, mixes, why) in rows {
+        let address = Address::parse(text).unwrap();
+        assert_eq!(address.shown(), shown, "{why}");
+        assert_eq!(address.mixes_scripts(), mixes, "{why}");
+    }
+}
+
+#[test]
+fn a_label_of_only_look_alikes_reads_back_as_it_was() {
+    for text in [
+        "ann@bücher.example",
+        "ann@straße.example",
+        "ann@मोहन.ईन्फो",
+        "ann@faß.de",
+    ] {
+        let address = Address::parse(text).unwrap();
+        let shown = address.shown();
+        assert_eq!(Address::parse(&shown), Ok(address), "{shown}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_too_odd_to_be_read(text in any::<String>()) {
+        let _ = Address::parse(&text).map_err(|error| error.sentence());
+    }
+
+    #[test]
+    fn what_looks_like_an_address_is_read_or_refused(text in "[a-z.\"<(\u{e9}\u{202e}]{0,8}@{1,2}[a-z0-9.\\-\\[\u{ff20}\u{3002}]{0,12}") {
+        if let Ok(address) = Address::parse(&text) {
+            prop_assert_eq!(Address::parse(address.as_str()), Ok(address.clone()), "reading it again changes nothing");
+            prop_assert_eq!(Address::parse(&address.as_str().to_uppercase()).map(|upper| upper.key_form()), Ok(address.key_form()));
+            prop_assert!(address.as_str().len() <= leadlight::address::MAX_OCTETS);
+        }
+    }
 }
