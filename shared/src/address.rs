@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 use unicode_security::MixedScript;
 
 /// The most octets of an address, a path of 256 less its brackets (RFC 3696 erratum 1690).
@@ -403,6 +404,13 @@ fn read_local_part(local: &str) -> Result<String, AddressError> {
 
 fn check_local_part(local: &str) -> Result<(), AddressError> {
     check_dots(local, 1)?;
+    if let Some(character) = local.chars().next().filter(|c| is_combining_mark(*c)) {
+        // A mark without a letter under it joins whatever stands before the address.
+        return Err(AddressError::UnexpectedCharacter {
+            character,
+            position: 1,
+        });
+    }
     match local
         .chars()
         .zip(1..)
@@ -423,7 +431,8 @@ fn is_local_part_character(c: char) -> bool {
     }
     let private = ('\u{e000}'..='\u{f8ff}').contains(&c)
         || c >= '\u{f0000}'
-        || ('\u{fff0}'..='\u{ffff}').contains(&c);
+        || ('\u{fff0}'..='\u{ffff}').contains(&c)
+        || ('\u{fdd0}'..='\u{fdef}').contains(&c);
     !(is_invisible(c) || is_joiner(c) || private || c.is_control() || c.is_whitespace())
 }
 

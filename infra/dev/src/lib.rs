@@ -4,6 +4,7 @@
 //! environment, as they reach AWS. Everything listens on 127.0.0.1 only.
 
 pub mod account;
+pub mod accuracy;
 mod aws;
 pub mod bench;
 pub mod checks;

@@ -19,7 +19,7 @@ use leadlight_dev::account::{LocalAccount, MAX_SERVER_MINUTES, MAX_WIDGET_MINUTE
 use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Stack, StackSettings, StackStatus};
-use leadlight_dev::{bench, checks, demo, dns, progress, tools, widget, workspace};
+use leadlight_dev::{accuracy, bench, checks, demo, dns, progress, tools, widget, workspace};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -46,6 +46,14 @@ enum Task {
     },
     /// Prints an access token for the local API.
     Token(TokenArgs),
+    /// Compares our reading of addresses with a suite of others, without DNS.
+    Accuracy {
+        /// Lines of `address<TAB>expected`: the address as a JSON string, expected `valid` or `invalid`.
+        suite: PathBuf,
+        /// Fail where we agree on fewer rows than so many per cent.
+        #[arg(long, default_value_t = 99, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+        at_least: u8,
+    },
     /// Builds the widget into target/widget.
     Widget,
     /// Measures what something costs, beside the bare thing it is built on, in one run.
@@ -117,6 +125,7 @@ fn main() -> ExitCode {
         Task::Status => say_status(),
         Task::Test { filter } => checks::run(filter.as_deref()),
         Task::Token(args) => print_token(&args),
+        Task::Accuracy { suite, at_least } => compare(&suite, at_least),
         Task::Widget => {
             progress::step("widget", widget::build).map(|folder| println!("{}", folder.display()))
         }
@@ -129,6 +138,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says how far we agree with a suite.
+fn compare(suite: &Path, at_least: u8) -> anyhow::Result<()> {
+    let report = accuracy::measure(suite)?;
+    println!("{report}");
+    if !report.reaches(at_least) {
+        bail!("we agree on less than {at_least} % of the rows");
+    }
+    Ok(())
 }
 
 /// Measures in a build that is optimised; this process may be none.

@@ -110,6 +110,7 @@ fn every_rejection_says_what_is_wrong_and_where() {
         ("ann\u{ff20}example.com", odd('\u{ff20}', 4)),
         ("ann,lee@example.com", odd(',', 4)),
         ("a\u{37e}n@example.com", odd(';', 2)),
+        ("\u{300}ann@example.com", odd('\u{300}', 1)),
         ("ann@exam_ple.com", odd('_', 9)),
         ("ann\0@example.com", odd('\0', 4)),
         (
@@ -202,7 +203,7 @@ fn an_address_is_never_printed_by_accident() {
 
 #[test]
 fn what_cannot_be_seen_or_has_no_meaning_is_refused_before_the_at() {
-    let refused = "\u{85}\u{a0}\u{ad}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{e000}\u{f8ff}\u{feff}\u{fff0}\u{fffd}\u{f0000}";
+    let refused = "\u{85}\u{a0}\u{ad}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{e000}\u{f8ff}\u{fdd0}\u{feff}\u{fff0}\u{fffd}\u{f0000}";
     for character in refused.chars() {
         let odd = AddressError::UnexpectedCharacter {
             character,
