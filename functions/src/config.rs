@@ -102,7 +102,11 @@ impl Settings {
         Self::read(|name| std::env::var(name).ok())
     }
 
-    fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+    /// Reads the settings from wherever `variable` finds them by name.
+    ///
+    /// # Errors
+    /// When a variable is missing or cannot be used.
+    pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name| variable(name).filter(|value| !value.is_empty());
         let required = |name| optional(name).ok_or(SettingsError::Missing { name });
         let name_servers = optional("LEADLIGHT_DNS").unwrap_or_default();

@@ -56,6 +56,10 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     check("Java and DynamoDB Local are there", &|progress| {
         tools::dynamodb_local(progress).map(drop)
     });
+    check(
+        "the template's rules and cargo-lambda are there",
+        &|progress| tools::python(progress).map(drop),
+    );
     check("Chromium is there", &|progress| {
         tools::browser(progress).map(drop)
     });

