@@ -267,7 +267,7 @@ impl Run<'_> {
             return self.put_off(task, cause).await;
         }
         let due = &task.due;
-        let Some(account) = self.app.accounts.account(&due.account, self.now).await? else {
+        let Some(policy) = self.app.accounts.policy(&due.account, self.now).await? else {
             self.app.table.settle_verification(due).await?;
             return Ok(Outcome::Needless);
         };
@@ -286,7 +286,7 @@ impl Run<'_> {
         let piece = Piece::new(fact, &self.source(due), &task.address, self.now, self.now);
         let subject = Subject {
             account: &due.account,
-            policy: &account.policy,
+            policy: &policy,
             address: &task.address,
         };
         let addition = |current: Option<&AddressRecord>| {

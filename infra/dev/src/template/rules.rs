@@ -25,9 +25,9 @@ const LOCAL_VARIABLES: [&str; 1] = ["LEADLIGHT_DNS"];
 /// What Lambda sets by itself.
 const LAMBDA_VARIABLES: [&str; 3] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /// Functions that only show, and may not write.
-const READERS: [&str; 1] = ["statuses"];
+const READERS: [&str; 2] = ["statuses", "verifications"];
 /// Functions that check no access token, and may not see the keys of an account.
-const KEYLESS: [&str; 1] = ["feedback"];
+const KEYLESS: [&str; 2] = ["feedback", "reverifications"];
 /// From here on SES puts an account under review: the share of mail that bounces, and that is complained of.
 const REVIEWED: [(&str, f64); 2] = [
     ("Reputation.BounceRate", 0.05),
@@ -365,6 +365,7 @@ impl<'a> Judge<'a> {
             ("NumberOfMessagesSent", of_queue("FeedbackQueue")),
             ("Send", String::new()),
             ("Errors", "Feedback".to_owned()),
+            ("Errors", "Reverifications".to_owned()),
             ("5xx", "Api".to_owned()),
         ];
         let reviewed = REVIEWED.map(|(kind, _)| (kind, String::new()));
