@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod lambdas;
 pub mod ledger;
 pub mod npm;
+pub mod package;
 pub mod progress;
 pub mod queue;
 pub mod runtime_api;

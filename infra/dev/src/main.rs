@@ -16,10 +16,13 @@ use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::lead::LeadId;
 use leadlight_dev::account::{LocalAccount, MAX_SERVER_MINUTES, MAX_WIDGET_MINUTES, SERVER_SCOPE};
+use leadlight_dev::package::Processor;
 use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Stack, StackSettings, StackStatus};
-use leadlight_dev::{accuracy, bench, checks, demo, dns, progress, tools, widget, workspace};
+use leadlight_dev::{
+    accuracy, bench, checks, demo, dns, package, progress, tools, widget, workspace,
+};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -56,6 +59,12 @@ enum Task {
     },
     /// Builds the widget into target/widget.
     Widget,
+    /// Builds and checks what is uploaded: the functions' zips and the widget's files, into target/package.
+    Package {
+        /// The processors to build the functions for; all of them if none is named.
+        #[arg(long = "processor")]
+        processors: Vec<Processor>,
+    },
     /// Measures what something costs, beside the bare thing it is built on, in one run.
     Bench {
         /// What to measure.
@@ -129,6 +138,7 @@ fn main() -> ExitCode {
         Task::Widget => {
             progress::step("widget", widget::build).map(|folder| println!("{}", folder.display()))
         }
+        Task::Package { processors } => pack(&processors),
         Task::Bench { subject } => measure(subject),
     };
     match done {
@@ -147,6 +157,19 @@ fn compare(suite: &Path, at_least: u8) -> anyhow::Result<()> {
     if !report.reaches(at_least) {
         bail!("we agree on less than {at_least} % of the rows");
     }
+    Ok(())
+}
+
+fn pack(processors: &[Processor]) -> anyhow::Result<()> {
+    let processors = if processors.is_empty() {
+        Processor::value_variants()
+    } else {
+        processors
+    };
+    let packages = progress::step("packages", |progress| {
+        package::package(processors, progress)
+    })?;
+    print!("{packages}");
     Ok(())
 }
 
@@ -304,12 +327,16 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
     let file = running_file();
     std::fs::write(&file, serde_json::to_string(&running)?)
         .with_context(|| format!("write {}", file.display()))?;
+    let environment = environment_file();
+    std::fs::write(&environment, env_file(&stack.environment()))
+        .with_context(|| format!("write {}", environment.display()))?;
 
     println!("\n  Demo CRM       {}", stack.origin());
     println!("  API            {}/v1", stack.origin());
     println!("  Feedback       POST {}/local/feedback", stack.origin());
     println!("  Dead letters   {}/local/dead-letters", stack.origin());
     println!("  Outbox         {}/ses/outbox", stack.origin());
+    println!("  cargo lambda   --env-file {}", environment.display());
     println!(
         "\nCtrl-C ends it; what it knows is kept in {}.",
         state.display()
@@ -408,6 +435,21 @@ async fn find_running() -> Option<(Running, StackStatus)> {
 
 fn running_file() -> PathBuf {
     workspace::state().join("running.json")
+}
+
+/// Where it says in which environment a function runs on it, as `cargo lambda watch --env-file` reads it.
+fn environment_file() -> PathBuf {
+    workspace::state().join("functions.env")
+}
+
+/// The variables, a line each. What has several lines, a key for permits, cannot be said there.
+fn env_file(environment: &[(String, String)]) -> String {
+    let line = |(name, value): &(String, String)| [name, "=", value, "\n"].concat();
+    environment
+        .iter()
+        .filter(|(_, value)| !value.contains('\n'))
+        .map(line)
+        .collect()
 }
 
 fn print_token(args: &TokenArgs) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 //! Debian and Ubuntu are installed to by `apt-get` (with `sudo` for those who are not root); on other systems the error says
 //! what to install.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -85,12 +86,12 @@ pub fn cargo() -> Command {
 /// # Errors
 /// When neither rustup nor Debian's packages can be had.
 pub fn wasm_toolchain(progress: &Progress) -> anyhow::Result<WasmToolchain> {
-    if has_wasm_library() {
+    if has_library(WASM_TARGET) {
         return Ok(WasmToolchain::Installed);
     }
     let _alone = alone("tools")?;
     let added = progress.run(Command::new("rustup").args(["target", "add", WASM_TARGET]));
-    if added.is_ok() && has_wasm_library() {
+    if added.is_ok() && has_library(WASM_TARGET) {
         return Ok(WasmToolchain::Installed);
     }
     let is_there = Path::new("/usr/bin/rustc").is_file() && Path::new("/usr/bin/wasm-ld").exists();
@@ -103,10 +104,10 @@ pub fn wasm_toolchain(progress: &Progress) -> anyhow::Result<WasmToolchain> {
     Ok(WasmToolchain::Debian)
 }
 
-fn has_wasm_library() -> bool {
+fn has_library(target: &str) -> bool {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let asked = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", WASM_TARGET])
+        .args(["--print", "target-libdir", "--target", target])
         .current_dir(workspace::root())
         .output();
     let Ok(answer) = asked else { return false };
@@ -116,6 +117,18 @@ fn has_wasm_library() -> bool {
             file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
         })
     })
+}
+
+/// Makes sure that the toolchain in use can build for `target`.
+///
+/// # Errors
+/// When it cannot, and rustup cannot add it.
+pub fn rust_target(target: &str, progress: &Progress) -> anyhow::Result<()> {
+    if has_library(target) {
+        return Ok(());
+    }
+    let _alone = alone("tools")?;
+    progress.run(Command::new("rustup").args(["target", "add", target]))
 }
 
 /// Makes sure that there are clippy and rustfmt.
@@ -240,6 +253,16 @@ impl PythonTools {
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
+    }
+
+    /// A search path on which they come first.
+    ///
+    /// # Errors
+    /// When this process has a search path that none can be added to.
+    pub fn path(&self) -> anyhow::Result<OsString> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path));
+        std::env::join_paths(folders).context("put Python's tools on the search path")
     }
 }
 
