@@ -306,7 +306,12 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::net::UdpSocket;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::verifier::Freshness;
 
     const COMPLETE: &[(&str, &str)] = &[
         ("LEADLIGHT_TABLE", "leadlight"),
@@ -364,6 +369,62 @@ mod tests {
         assert_eq!(
             read(&[("LEADLIGHT_DNS", "localhost")]).unwrap_err(),
             SettingsError::NameServers
+        );
+    }
+
+    /// Collects what is logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn no_question_is_logged_and_a_list_that_fails_is_told_once() {
+        // A port at which nobody listens.
+        let nobody = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let list = r#"[{"name": "Test list", "zone": "{key}.list.example", "key": "s3cr3tk3y", "kind": "domain",
+            "listed": ["127.0.0.2"]}]"#;
+        let lines = Lines::default();
+        let told = lines.clone();
+        let guard =
+            tracing::subscriber::set_default(log(EnvFilter::new("trace"), move || told.clone()));
+        let verifier = Verifier::new(&[nobody])
+            .unwrap()
+            .with_blocklists(Blocklist::read_all(list).unwrap());
+        for address in ["ann@shop.example", "bob@shop.example"] {
+            let address = leadlight::address::Address::parse(address).unwrap();
+            let verification = verifier.verify(&address, Freshness::Asked).await;
+            assert_eq!(verification.findings.unchecked, ["Test list"]);
+        }
+        drop(guard);
+        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        for secret in ["s3cr3tk3y", "list.example", "shop.example"] {
+            assert!(!lines.contains(secret), "{lines}");
+        }
+        let alarms: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|line: &serde_json::Value| line["alarm"] == "blocklist")
+            .collect();
+        assert_eq!(alarms.len(), 1, "{lines}");
+        let [alarm] = alarms.as_slice() else {
+            unreachable!("just counted")
+        };
+        assert_eq!(
+            (&alarm["level"], &alarm["blocklist"]),
+            (&"ERROR".into(), &"Test list".into())
         );
     }
 }

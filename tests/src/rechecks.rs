@@ -51,7 +51,7 @@ on_both_engines!(
 type Change = fn(Zone) -> Zone;
 
 /// Blocklists `ann` for a cause that Check again can lift.
-async fn block_ann(world: &World) {
+pub(crate) async fn block_ann(world: &World) {
     world.save("ann", ANN).await;
     world.deliver(&[bounce(ANN, GENERAL, days_ago(3))]).await;
     assert!(world.status("ann").await.may_check_again);

@@ -15,7 +15,9 @@ use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Body, Request};
 use leadlight::account::AccountId;
 use leadlight::address::{Address, AddressKey};
-use leadlight::api::{LeadStatus, LogReply, Problem, RecheckReply, SavedLead, StatusesReply};
+use leadlight::api::{
+    LeadStatus, LogReply, Problem, RecheckReply, SavedLead, StatusesReply, VerificationReply,
+};
 use leadlight::evidence::AddressRecord;
 use leadlight::lead::{Lead, LeadId};
 use leadlight::log::{Entry, LogEvent};
@@ -29,8 +31,10 @@ use leadlight_dev::template;
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback::HandleError;
 use leadlight_functions::permit::PermitKey;
+use leadlight_functions::reverifications::{self, Report};
 use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
 use leadlight_functions::table::{Consistency, Table};
+use leadlight_functions::verifier::Blocklist;
 use leadlight_functions::{feedback, leads, rechecks, sends, statuses, verifications};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -213,6 +217,13 @@ impl World {
         self
     }
 
+    /// Lets the functions ask these blocklists.
+    pub(crate) fn with_blocklists(mut self, lists: &Value) -> Self {
+        self.settings.blocklists = Blocklist::read_all(&lists.to_string()).unwrap();
+        self.app = Arc::new(App::new(&self.settings).unwrap());
+        self
+    }
+
     /// What another process is told by its environment, to work beside the functions.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let settings = &self.settings;
@@ -233,6 +244,15 @@ impl World {
     /// The functions in a process that has just started: it remembers nothing.
     pub(crate) fn restarted(&self) -> App {
         App::new(&self.settings).unwrap()
+    }
+
+    /// The functions with another name server.
+    pub(crate) fn asking(&self, name_server: SocketAddr) -> App {
+        let settings = Settings {
+            name_servers: vec![name_server],
+            ..self.settings.clone()
+        };
+        App::new(&settings).unwrap()
     }
 
     /// The functions with another SES.
@@ -336,6 +356,21 @@ impl World {
             .into_iter()
             .map(|entry| entry.event)
             .collect()
+    }
+
+    /// Verifies what is due at `now`, as the schedule does.
+    pub(crate) async fn tick(&self, now: Timestamp) -> Report {
+        reverifications::handle_at(&self.app, None, now)
+            .await
+            .unwrap()
+    }
+
+    /// Asks what is to be said of an address.
+    pub(crate) async fn verify(&self, address: &str) -> VerificationReply {
+        let body = json!({ "address": address });
+        let reply = self.call("POST", "/v1/verifications", body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.read()
     }
 
     /// Hands an event to the feedback function.

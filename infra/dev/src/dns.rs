@@ -73,6 +73,8 @@ pub enum Fault {
     Truncation,
     /// Answers rightly, so much later.
     Late(Duration),
+    /// Answers that the name is an alias, and says nothing of what it stands for.
+    AliasAlone,
 }
 
 /// What is said about names outside the zone.
@@ -219,6 +221,12 @@ impl Zone {
     fn answer(&self, name: &str, kind: RecordType, over_tcp: bool) -> Answer {
         let (records, last) = self.follow(name, kind);
         match self.fault_about(name, &last, kind) {
+            Some(Fault::AliasAlone) => {
+                return Answer::Records {
+                    records: records.into_iter().take(1).collect(),
+                    authority: false,
+                };
+            }
             Some(Fault::ServerFailure) => return Answer::Error(ResponseCode::ServFail),
             Some(Fault::Refused) => return Answer::Error(ResponseCode::Refused),
             Some(Fault::Silence) => return Answer::Silence,
