@@ -93,6 +93,53 @@ pub enum SettingsError {
     PermitKey(#[from] PermitKeyError),
 }
 
+/// A verifier with the environment's name servers and blocklists, for a program that needs nothing else of [`Settings`].
+///
+/// Where any are `named`, those are asked instead of the environment's.
+///
+/// # Errors
+/// When a variable cannot be used, or the system's name servers cannot be told.
+pub fn verifier_from_env(named: &[SocketAddr]) -> Result<Verifier, VerifierSettingsError> {
+    let variable = |name: &'static str| std::env::var(name).ok();
+    let servers = if named.is_empty() {
+        name_servers(&variable)?
+    } else {
+        named.to_vec()
+    };
+    Ok(Verifier::new(&servers)?.with_blocklists(blocklists(&variable)?))
+}
+
+/// Why there is no verifier.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifierSettingsError {
+    /// A variable cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The system's name servers cannot be told.
+    #[error(transparent)]
+    Verifier(#[from] VerifierError),
+}
+
+fn name_servers(
+    variable: &impl Fn(&'static str) -> Option<String>,
+) -> Result<Vec<SocketAddr>, SettingsError> {
+    let servers = variable("LEADLIGHT_DNS").unwrap_or_default();
+    let servers = servers.split(',').map(str::trim);
+    servers
+        .filter(|server| !server.is_empty())
+        .map(|server| server.parse().map_err(|_| SettingsError::NameServers))
+        .collect()
+}
+
+fn blocklists(
+    variable: &impl Fn(&'static str) -> Option<String>,
+) -> Result<Vec<Blocklist>, SettingsError> {
+    match variable("LEADLIGHT_BLOCKLISTS").filter(|json| !json.is_empty()) {
+        Some(json) => Ok(Blocklist::read_all(&json)?),
+        None => Ok(Vec::new()),
+    }
+}
+
 impl Settings {
     /// Reads the settings from the environment.
     ///
@@ -109,22 +156,11 @@ impl Settings {
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name| variable(name).filter(|value| !value.is_empty());
         let required = |name| optional(name).ok_or(SettingsError::Missing { name });
-        let name_servers = optional("LEADLIGHT_DNS").unwrap_or_default();
-        let name_servers = name_servers
-            .split(',')
-            .map(str::trim)
-            .filter(|server| !server.is_empty());
         Ok(Self {
             table: required("LEADLIGHT_TABLE")?,
             address_secret: AddressSecret::new(&required("LEADLIGHT_ADDRESS_SECRET")?)?,
-            name_servers: name_servers
-                .map(str::parse)
-                .collect::<Result<_, _>>()
-                .map_err(|_| SettingsError::NameServers)?,
-            blocklists: optional("LEADLIGHT_BLOCKLISTS")
-                .map(|json| Blocklist::read_all(&json))
-                .transpose()?
-                .unwrap_or_default(),
+            name_servers: name_servers(&variable)?,
+            blocklists: blocklists(&variable)?,
             region: required("AWS_REGION")?,
             credentials: Credentials::new(
                 required("AWS_ACCESS_KEY_ID")?,

@@ -94,6 +94,27 @@ impl Verifier {
         verification
     }
 
+    /// Whether there are blocklists to ask.
+    #[must_use]
+    pub fn asks_blocklists(&self) -> bool {
+        !self.blocklists.is_empty()
+    }
+
+    /// Looks at another address at the domain of one that was just verified: asks the blocklists alone.
+    pub async fn verify_beside(&self, address: &Address, verified: &Verification) -> Verification {
+        let deadline = Instant::now() + DEADLINE;
+        let (listing, unchecked) = self.blocklists.look(&self.dns, address, deadline).await;
+        let findings = Findings {
+            mail_hosts: verified.findings.mail_hosts,
+            listing,
+            unchecked,
+        };
+        Verification {
+            retry_after_s: verified.retry_after_s,
+            ..Verification::new(address, findings)
+        }
+    }
+
     async fn mail_hosts(&self, domain: &str) -> Found {
         let Some(domain) = absolute(domain) else {
             return Found::unknown(InconclusiveCause::DnsUnclear);

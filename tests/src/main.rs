@@ -28,6 +28,7 @@ mod gate;
 mod insights;
 mod lambda;
 mod leads;
+mod leads_file;
 mod local_stack;
 mod rechecks;
 mod reverifications;

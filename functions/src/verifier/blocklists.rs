@@ -363,6 +363,10 @@ impl Blocklists {
         Self(watched.collect())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Asks every list that has a say about `address`, all at once, until `deadline`. Answers what they say, and the names of
     /// those that could not be asked.
     pub(super) async fn look(
