@@ -1,7 +1,7 @@
 // What every page of Harbour CRM is made with. This is the host, so it knows of the widget only what its documentation says:
 // the element, `configure`, and the events.
 
-import { configure } from "./widget/lead-light.js";
+import { configure } from "./widget/auto.js";
 
 configure({
   endpoint: location.origin,

@@ -125,7 +125,11 @@ fn lint_wasm(progress: &Progress) -> anyhow::Result<()> {
         "--package",
         "leadlight",
         "--package",
-        "leadlight-widget",
+        "leadlight-view",
+        "--package",
+        "leadlight-bubbles",
+        "--package",
+        "leadlight-popover",
         "--target",
         WASM_TARGET,
     ];
@@ -137,6 +141,8 @@ fn lint_wasm(progress: &Progress) -> anyhow::Result<()> {
         WasmToolchain::Debian => cargo
             .arg("check")
             .args(packages)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
             .env("RUSTFLAGS", "-D warnings"),
     };
     progress.run(&mut cargo)

@@ -58,7 +58,11 @@ enum Task {
         at_least: u8,
     },
     /// Builds the widget into target/widget.
-    Widget,
+    Widget {
+        /// Print what every file weighs: raw, by gzip and by brotli.
+        #[arg(long)]
+        sizes: bool,
+    },
     /// Builds and checks what is uploaded: the functions' zips and the widget's files, into target/package.
     Package {
         /// The processors to build the functions for; all of them if none is named.
@@ -135,9 +139,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => checks::run(filter.as_deref()),
         Task::Token(args) => print_token(&args),
         Task::Accuracy { suite, at_least } => compare(&suite, at_least),
-        Task::Widget => {
-            progress::step("widget", widget::build).map(|folder| println!("{}", folder.display()))
-        }
+        Task::Widget { sizes } => build_widget(sizes),
         Task::Package { processors } => pack(&processors),
         Task::Bench { subject } => measure(subject),
     };
@@ -170,6 +172,15 @@ fn pack(processors: &[Processor]) -> anyhow::Result<()> {
         package::package(processors, progress)
     })?;
     print!("{packages}");
+    Ok(())
+}
+
+fn build_widget(sizes: bool) -> anyhow::Result<()> {
+    let folder = progress::step("widget", widget::build)?;
+    println!("{}", folder.display());
+    if sizes {
+        println!("{}", widget::sizes(&folder)?);
+    }
     Ok(())
 }
 

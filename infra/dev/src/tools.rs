@@ -26,9 +26,9 @@ const JAVA: u32 = 17;
 /// A Rust that can build for [`WASM_TARGET`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WasmToolchain {
-    /// The toolchain in use has the target's standard library.
+    /// The toolchain in use has the target, and the sources of the standard library.
     Installed,
-    /// Debian's toolchain, which builds the standard library from its sources.
+    /// Debian's toolchain and sources.
     Debian,
 }
 
@@ -38,7 +38,7 @@ impl WasmToolchain {
     pub fn name(self) -> &'static str {
         match self {
             Self::Installed => "the toolchain in use",
-            Self::Debian => "Debian's rustc-web with a standard library built from source",
+            Self::Debian => "Debian's rustc-web",
         }
     }
 
@@ -52,8 +52,6 @@ impl WasmToolchain {
                 cargo
                     .current_dir(workspace::root())
                     .env("RUSTC", "/usr/bin/rustc")
-                    .env("RUSTC_BOOTSTRAP", "1")
-                    .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
                     .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld")
                     // `cargo dev` itself runs with the libraries of another toolchain on the path.
                     .env_remove("LD_LIBRARY_PATH")
@@ -81,17 +79,24 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Makes sure that something can build for wasm.
+/// Makes sure that something can build for wasm, with a standard library of its own making: what rustup ships is twice as large.
 ///
 /// # Errors
 /// When neither rustup nor Debian's packages can be had.
 pub fn wasm_toolchain(progress: &Progress) -> anyhow::Result<WasmToolchain> {
-    if has_library(WASM_TARGET) {
+    let is_complete = || has_library(WASM_TARGET) && has_library_sources();
+    if is_complete() {
         return Ok(WasmToolchain::Installed);
     }
     let _alone = alone("tools")?;
-    let added = progress.run(Command::new("rustup").args(["target", "add", WASM_TARGET]));
-    if added.is_ok() && has_library(WASM_TARGET) {
+    for wanted in [
+        ["target", "add", WASM_TARGET],
+        ["component", "add", "rust-src"],
+    ] {
+        // Where rustup is refused, or is not there, Debian's packages may be had.
+        let _ = progress.run(Command::new("rustup").args(wanted));
+    }
+    if is_complete() {
         return Ok(WasmToolchain::Installed);
     }
     let is_there = Path::new("/usr/bin/rustc").is_file() && Path::new("/usr/bin/wasm-ld").exists();
@@ -104,14 +109,32 @@ pub fn wasm_toolchain(progress: &Progress) -> anyhow::Result<WasmToolchain> {
     Ok(WasmToolchain::Debian)
 }
 
-fn has_library(target: &str) -> bool {
+fn has_library_sources() -> bool {
+    let sysroot = ask_rustc(&["--print", "sysroot"]);
+    sysroot.is_some_and(|root| {
+        root.join("lib/rustlib/src/rust/library/Cargo.lock")
+            .is_file()
+    })
+}
+
+/// A path that rustc knows.
+fn ask_rustc(arguments: &[&str]) -> Option<PathBuf> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let asked = Command::new(rustc)
-        .args(["--print", "target-libdir", "--target", target])
+    let answer = Command::new(rustc)
+        .args(arguments)
         .current_dir(workspace::root())
-        .output();
-    let Ok(answer) = asked else { return false };
-    let folder = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
+        .output()
+        .ok()?;
+    Some(PathBuf::from(
+        String::from_utf8_lossy(&answer.stdout).trim(),
+    ))
+}
+
+fn has_library(target: &str) -> bool {
+    let libraries = ask_rustc(&["--print", "target-libdir", "--target", target]);
+    let Some(folder) = libraries else {
+        return false;
+    };
     std::fs::read_dir(folder).is_ok_and(|mut files| {
         files.any(|file| {
             file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libstd-"))

@@ -1,97 +1,341 @@
-//! The widget's build: Rust to wasm, wasm-bindgen's glue, and the one script that pages load, into `target/widget/`.
+//! The widget's build, from Rust and scripts to the folder `target/widget/` that pages load and npm packs.
 //!
-//! wasm-bindgen is a library here, pinned to the version that the widget links, so there is no tool to install and none to
-//! disagree with it.
+//! Two modules: `bubbles` draws what a page shows at once, `popover` (Yew) comes when the page is idle or somebody points. wasm-bindgen
+//! is a library here, pinned to the version that the widget links, so there is no tool to install and none to disagree with it;
+//! Binaryen and esbuild come from npm, at the versions in `infra/dev/npm/`. Whatever a page may keep for ever has the hash of
+//! its content in its name.
 
+mod glue;
+mod sizes;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256, Sha384};
 use wasm_bindgen_cli_support::Bindgen;
 
+pub use self::sizes::sizes;
+use crate::npm::Packages;
 use crate::progress::Progress;
 use crate::tools::{self, WASM_TARGET};
 use crate::workspace;
 
+/// The modules. Each is a crate `leadlight-<name>`.
+const MODULES: [&str; 2] = ["bubbles", "popover"];
+/// Leaves out what a panic would say: it ends the module either way, and costs a fifth of it.
+const RUSTFLAGS: &str = "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none \
+     -Zfmt-debug=none -Clink-arg=-zstack-size=131072";
+/// What browsers of the last years understand, and rustc uses.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+    "--enable-multivalue",
+];
+
 /// Builds the widget if anything changed, and answers the folder of its files.
 ///
 /// # Errors
-/// When the target is missing and cannot be installed, or the build fails.
+/// When the toolchain or a tool cannot be had, or the build fails.
 pub fn build(progress: &Progress) -> anyhow::Result<PathBuf> {
     let toolchain = tools::wasm_toolchain(progress)?;
+    let packages = Packages::fetch(progress)?;
     let _alone = tools::alone("widget")?;
     let mut cargo = toolchain.cargo();
-    cargo.args([
-        "build",
-        "--package",
-        "leadlight-widget",
-        "--target",
-        WASM_TARGET,
-        "--profile",
-        "wasm",
-    ]);
+    cargo
+        .arg("build")
+        .args(
+            MODULES
+                .iter()
+                .flat_map(|module| ["--package".to_owned(), format!("leadlight-{module}")]),
+        )
+        .args(["--target", WASM_TARGET, "--profile", "wasm"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
+        .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size")
+        .env("RUSTFLAGS", RUSTFLAGS);
     progress
         .run(&mut cargo)
         .with_context(|| format!("build the widget with {}", toolchain.name()))?;
 
-    let module = workspace::target()
-        .join(WASM_TARGET)
-        .join("wasm/leadlight_widget.wasm");
-    let scripts = scripts()?;
     let folder = workspace::target().join("widget");
     let stamp = folder.join(".built-from");
-    let fingerprint = fingerprint(&module, &scripts)?;
+    let fingerprint = fingerprint()?;
     if std::fs::read_to_string(&stamp).is_ok_and(|built_from| built_from == fingerprint) {
         return Ok(folder);
     }
-    progress.say("binding the module to JavaScript");
-    std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
-    bind(&module, &folder)?;
-    for script in &scripts {
-        let name = script.file_name().unwrap_or_default();
-        std::fs::copy(script, folder.join(name))
-            .with_context(|| format!("copy {}", script.display()))?;
-    }
-    std::fs::write(&stamp, fingerprint)?;
+    let build = Build {
+        progress,
+        packages: &packages,
+        work: workspace::target().join("widget.work"),
+        out: workspace::target().join("widget.new"),
+    };
+    build.run()?;
+    std::fs::write(build.out.join(".built-from"), fingerprint)?;
+    // Whoever serves the folder never sees half of it.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::rename(&build.out, &folder).with_context(|| format!("create {}", folder.display()))?;
     Ok(folder)
 }
 
-fn bind(module: &Path, folder: &Path) -> anyhow::Result<()> {
-    let bound = Bindgen::new()
-        .input_path(module)
-        .out_name("leadlight_widget")
-        .typescript(false)
-        .remove_name_section(true)
-        .remove_producers_section(true)
-        .web(true)
-        .and_then(|bindgen| bindgen.generate(folder));
-    bound
-        .map_err(|error| anyhow!("{error:#}"))
-        .context("bind the module to JavaScript")
+struct Build<'a> {
+    progress: &'a Progress,
+    packages: &'a Packages,
+    /// What lies between the steps.
+    work: PathBuf,
+    /// What is made.
+    out: PathBuf,
 }
 
-/// The scripts that are served as they are written.
-fn scripts() -> anyhow::Result<Vec<PathBuf>> {
-    let folder = workspace::root().join("frontend/embed");
+impl Build<'_> {
+    fn run(&self) -> anyhow::Result<()> {
+        for folder in [&self.work, &self.out] {
+            let _ = std::fs::remove_dir_all(folder);
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("create {}", folder.display()))?;
+        }
+        std::fs::create_dir(self.out.join("texts"))?;
+        for name in ["bubble.css", "popover.css"] {
+            let sheet = embed().join(name);
+            let out = format!("--outfile={}", self.work.join(name).display());
+            self.esbuild(&[sheet.display().to_string(), out])?;
+        }
+        let texts = self.texts()?;
+        let [bubbles, popover] = MODULES.map(|module| self.module(module));
+        let (bubbles, popover) = (bubbles?, popover?);
+
+        let wasm = format!("--define:WASM={:?}", format!("./{popover}"));
+        let script = self.bundle("popover", "hands", &embed().join("popover.js"), &[wasm])?;
+        let hands = self.keep("popover", "js", &script)?;
+        let defines = [
+            format!("--define:BUBBLES={:?}", format!("./{bubbles}")),
+            format!("--define:POPOVER={:?}", format!("./{hands}")),
+            format!("--define:TEXTS={}", serde_json::to_string(&texts)?),
+            format!("--define:VERSION={:?}", env!("CARGO_PKG_VERSION")),
+        ];
+        let script = self.bundle("bubbles", "page", &embed().join("lead-light.js"), &defines)?;
+        std::fs::write(self.out.join("lead-light.js"), script)?;
+        let auto = embed().join("auto.js").display().to_string();
+        let out = format!("--outfile={}", self.out.join("auto.js").display());
+        self.esbuild(&[auto, out, "--format=esm".to_owned()])?;
+        self.package()
+    }
+
+    /// Makes one module small, and answers the name of its file. Its glue is left in the work folder.
+    fn module(&self, name: &str) -> anyhow::Result<String> {
+        self.progress.say(&format!("binding {name} to JavaScript"));
+        let linked = linked(name);
+        let bound = Bindgen::new()
+            .input_path(&linked)
+            .out_name(name)
+            .typescript(false)
+            .remove_name_section(true)
+            .remove_producers_section(true)
+            .bundler(true)
+            .and_then(|bindgen| bindgen.generate(&self.work));
+        bound
+            .map_err(|error| anyhow!("{error:#}"))
+            .with_context(|| format!("bind {name} to JavaScript"))?;
+
+        self.progress.say(&format!("making {name} small"));
+        let [bound, small, named] = ["_bg.wasm", ".small.wasm", ".named.wasm"]
+            .map(|end| self.work.join(format!("{name}{end}")));
+        self.optimise(
+            &["-Oz", "--converge", "--traps-never-happen"],
+            &bound,
+            &small,
+        )?;
+        let strip = [
+            "--strip-debug",
+            "--strip-producers",
+            "--strip-target-features",
+            "--minify-imports-and-exports-and-modules",
+        ];
+        let renamed = self.optimise(&strip, &small, &named)?;
+        let renamed: glue::Renamed =
+            serde_json::from_slice(&renamed).context("read what wasm-opt renamed")?;
+        let script = self.work.join(format!("{name}_bg.js"));
+        let text = std::fs::read_to_string(&script)?;
+        let text = glue::shorten(&text, &format!("./{name}_bg.js"), &renamed)?;
+        std::fs::write(script, text)?;
+        self.keep(name, "wasm", &std::fs::read(named)?)
+    }
+
+    fn optimise(&self, passes: &[&str], from: &Path, to: &Path) -> anyhow::Result<Vec<u8>> {
+        let mut command = self.packages.program("wasm-opt");
+        command
+            .args(passes)
+            .args(FEATURES)
+            .arg(from)
+            .arg("-o")
+            .arg(to);
+        let output = command.output().context("start wasm-opt")?;
+        ensure!(
+            output.status.success(),
+            "wasm-opt failed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(output.stdout)
+    }
+
+    /// Makes one script of `entry`, the glue of `module` and whatever else they import. The module imports its page's side as
+    /// `lead-light/<side>`.
+    fn bundle(
+        &self,
+        module: &str,
+        side: &str,
+        entry: &Path,
+        more: &[String],
+    ) -> anyhow::Result<Vec<u8>> {
+        let out = self.work.join(format!("{module}.bundle.js"));
+        let alias =
+            |name: &str, file: PathBuf| format!("--alias:lead-light/{name}={}", file.display());
+        let script = if side == "page" {
+            "page.js"
+        } else {
+            "popover.js"
+        };
+        let mut arguments = vec![
+            entry.display().to_string(),
+            "--bundle".to_owned(),
+            "--format=esm".to_owned(),
+            "--loader:.css=text".to_owned(),
+            format!("--outfile={}", out.display()),
+            alias(module, self.work.join(format!("{module}_bg.js"))),
+            alias(side, embed().join(script)),
+            alias("bubble.css", self.work.join("bubble.css")),
+            alias("popover.css", self.work.join("popover.css")),
+        ];
+        arguments.extend_from_slice(more);
+        self.esbuild(&arguments)?;
+        Ok(std::fs::read(out)?)
+    }
+
+    fn esbuild(&self, arguments: &[String]) -> anyhow::Result<()> {
+        let mut command = self.packages.program("esbuild");
+        command
+            .args(arguments)
+            .args(["--minify", "--target=es2022", "--charset=utf8"])
+            .args(["--legal-comments=none", "--log-level=warning"]);
+        self.progress.run(&mut command)
+    }
+
+    /// Writes a file that never changes under its name, and answers that.
+    fn keep(&self, name: &str, extension: &str, content: &[u8]) -> anyhow::Result<String> {
+        let file = format!("{name}-{}.{extension}", short_hash(content));
+        std::fs::write(self.out.join(&file), content)?;
+        Ok(file)
+    }
+
+    /// Copies the catalogues, and answers the path of each by its language.
+    fn texts(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut paths = BTreeMap::new();
+        for path in files(&workspace::root().join("frontend/texts"))? {
+            let texts: Value = serde_json::from_slice(&std::fs::read(&path)?)
+                .with_context(|| format!("read {}", path.display()))?;
+            let content = texts.to_string();
+            let language = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = format!("texts/{language}.json");
+            std::fs::write(self.out.join(&name), &content)?;
+            let version = short_hash(content.as_bytes());
+            paths.insert(language.into_owned(), format!("./{name}?{version}"));
+        }
+        Ok(paths)
+    }
+
+    /// Adds what npm and editors want to know, and the digests of everything.
+    fn package(&self) -> anyhow::Result<()> {
+        let frontend = workspace::root().join("frontend");
+        for path in files(&frontend.join("package"))? {
+            copy_into(&path, &self.out)?;
+        }
+        copy_into(&frontend.join("README.md"), &self.out)?;
+        let described = self.out.join("package.json");
+        let mut package: Map<String, Value> = serde_json::from_slice(&std::fs::read(&described)?)?;
+        package.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
+        let package = Value::Object(package);
+        std::fs::write(&described, format!("{package:#}\n"))?;
+        let mut digests = BTreeMap::new();
+        for folder in ["", "texts"] {
+            for path in files(&self.out.join(folder))? {
+                let name = path.strip_prefix(&self.out)?.to_string_lossy().into_owned();
+                let served = [".js", ".wasm", ".json"]
+                    .iter()
+                    .any(|end| name.ends_with(end));
+                if served && name != "package.json" && name != "custom-elements.json" {
+                    let digest = STANDARD.encode(Sha384::digest(std::fs::read(&path)?));
+                    digests.insert(name, format!("sha384-{digest}"));
+                }
+            }
+        }
+        let digests = serde_json::to_string_pretty(&digests)?;
+        std::fs::write(self.out.join("integrity.json"), format!("{digests}\n"))?;
+        Ok(())
+    }
+}
+
+fn embed() -> PathBuf {
+    workspace::root().join("frontend/embed")
+}
+
+/// A module as it was linked.
+fn linked(name: &str) -> PathBuf {
+    workspace::target().join(format!("{WASM_TARGET}/wasm/leadlight_{name}.wasm"))
+}
+
+/// Of ten letters: enough to tell versions of one file apart.
+fn short_hash(content: &[u8]) -> String {
+    let digest: String = Sha256::digest(content)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+    digest.chars().take(10).collect()
+}
+
+fn copy_into(path: &Path, folder: &Path) -> anyhow::Result<()> {
+    let name = path.file_name().unwrap_or_default();
+    std::fs::copy(path, folder.join(name)).with_context(|| format!("copy {}", path.display()))?;
+    Ok(())
+}
+
+/// The files of a folder, in order.
+fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries =
-        std::fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))?;
-    let mut scripts: Vec<PathBuf> = entries
+        std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
+    let mut files: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "js"))
+        .filter(|path| path.is_file())
         .collect();
-    scripts.sort_unstable();
-    Ok(scripts)
+    files.sort_unstable();
+    Ok(files)
 }
 
 /// Of everything that ends up in the folder, and of what makes it.
-fn fingerprint(module: &Path, scripts: &[PathBuf]) -> anyhow::Result<String> {
+fn fingerprint() -> anyhow::Result<String> {
     let mut hasher = DefaultHasher::new();
-    // The settings of `bind` are in this file; wasm-bindgen itself leaves its version in the module.
-    include_str!("widget.rs").hash(&mut hasher);
-    for file in scripts.iter().map(PathBuf::as_path).chain([module]) {
-        let bytes = std::fs::read(file).with_context(|| format!("read {}", file.display()))?;
-        (file, bytes).hash(&mut hasher);
+    // The steps are in these files; wasm-bindgen itself leaves its version in the module.
+    [include_str!("widget.rs"), include_str!("widget/glue.rs")].hash(&mut hasher);
+    let frontend = workspace::root().join("frontend");
+    let mut paths: Vec<PathBuf> = MODULES.map(linked).to_vec();
+    paths.push(frontend.join("README.md"));
+    paths.push(workspace::root().join("infra/dev/npm/package-lock.json"));
+    for folder in ["embed", "texts", "package"] {
+        paths.extend(files(&frontend.join(folder))?);
+    }
+    for path in paths {
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        (path, bytes).hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))
 }

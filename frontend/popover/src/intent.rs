@@ -3,7 +3,8 @@
 //! Delays and rules are those of hover cards and non-modal dialogs (WCAG 2.2, 1.4.13; APG). It never sees touch hover: a tap
 //! arrives as a press.
 
-use crate::element::Slot;
+/// The number of a connected element.
+pub(crate) type Slot = u32;
 
 /// How long the pointer rests on a bubble before its popover opens.
 const OPEN_MS: i32 = 300;
@@ -198,8 +199,8 @@ impl Intent {
 mod tests {
     use super::*;
 
-    const A: Slot = Slot(1);
-    const B: Slot = Slot(2);
+    const A: Slot = 1;
+    const B: Slot = 2;
 
     #[track_caller]
     fn check(story: &[(f64, Gesture, &[Effect])]) {

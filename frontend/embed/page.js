@@ -1,0 +1,373 @@
+// What the widget has of the page: its settings, its elements, words and requests. The first module (Rust) decides what is asked
+// and what each bubble shows; this carries it out.
+
+import * as bubbles from "lead-light/bubbles";
+
+/** What `configure` was given. */
+export const settings = { endpoint: new URL(import.meta.url).origin };
+/** What a connected element is made of, by its number. */
+export const rows = [];
+
+const PATIENCE_MS = 15_000;
+const UNCONFIGURED_MS = 5_000;
+
+let set;
+const isSet = new Promise((resolve) => { set = resolve; });
+/** Whether the first module runs. */
+let running = false;
+let loading;
+const waiting = new Set();
+const presets = [];
+
+/**
+ * Says where Leadlight's API is and how to be let in. May be called again, with what has changed.
+ */
+export function configure(given) {
+  Object.assign(settings, given);
+  if ("token" in given && !("getToken" in given)) delete settings.getToken;
+  token = undefined;
+  set();
+  set = undefined;
+  if (!running) return;
+  if (given.preload) loadPopover();
+  if ("locale" in given || "strings" in given) relabel();
+  attempt(bubbles.configured);
+}
+
+/** Statuses that the page has already. */
+export function setStatuses(statuses) {
+  if (running) attempt(() => bubbles.preset([...statuses]));
+  else presets.push(...statuses);
+}
+
+// Elements
+
+/** Connects an element, or gives it to another lead. */
+export function connect(row) {
+  if (!running) {
+    waiting.add(row);
+    load();
+    return;
+  }
+  row.language = language(row.host);
+  if (row.slot === undefined) {
+    const free = rows.indexOf(undefined, firstFree);
+    row.slot = firstFree = free < 0 ? rows.length : free;
+    rows[row.slot] = row;
+    listen(row.host.getRootNode());
+  }
+  attempt(() => bubbles.connect(row.slot, row.host.lead), row);
+}
+let firstFree = 0;
+
+export function disconnect(row) {
+  waiting.delete(row);
+  if (row.slot === undefined) return;
+  gesture("hide", row.slot);
+  observer?.unobserve(row.host);
+  attempt(() => bubbles.disconnect(row.slot));
+  rows[row.slot] = undefined;
+  firstFree = Math.min(firstFree, row.slot);
+  row.slot = undefined;
+}
+
+/** Does something with a row once the module is there. */
+export async function tell(row, act) {
+  if (!running && row.host.isConnected) await load();
+  if (running && row.slot !== undefined) attempt(() => act(row.slot), row);
+}
+
+export const refresh = bubbles.refresh;
+
+/** Runs `act` so that nothing it throws reaches the page. */
+export function attempt(act, row) {
+  try {
+    return act();
+  } catch (error) {
+    if (row) fail(row, error);
+    else console.error(error);
+    return undefined;
+  }
+}
+
+export function dispatch(row, type, detail, cancelable = false) {
+  const all = { lead: row.host.lead, ...detail };
+  return row.host.dispatchEvent(new CustomEvent(type, { bubbles: true, composed: true, cancelable, detail: all }));
+}
+
+/** Says in plain words that there is no widget, where the module cannot run: refused by a policy, not loaded, or broken. */
+function fail(row, error) {
+  const message = (row.language && word(row.language, "unsupported")) || "Email status is not available in this page.";
+  draw(row, "failed", row.host.label ? `${row.host.label}: ${message}` : message);
+  row.button.title = message;
+  row.isBroken = true;
+  dispatch(row, "lead-light-error", { code: "unsupported", message: String(error) });
+}
+
+/** Loads the first module and lets the elements that wait for it in. */
+export function load() {
+  loading ??= (async () => {
+    const wasm = instantiate(BUBBLES, bubbles.imports(), bubbles.begin);
+    // Whoever awaits it hears of its failure; until then it is no news.
+    wasm.catch(() => {});
+    // The page's script may still configure, and the parser lets microtasks run between two elements.
+    await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
+    const early = first();
+    const [row] = waiting;
+    await Promise.all([wasm, language(row?.host ?? document.documentElement).ready]);
+    running = true;
+    if (presets.length) bubbles.preset(presets.splice(0));
+    if (early) settle(bubbles.expect(early.leads, early.sentAt), early.answer);
+    for (const row of waiting) connect(row);
+    waiting.clear();
+    addEventListener("online", wake);
+    document.addEventListener("visibilitychange", wake);
+    if (settings.preload) loadPopover();
+    else (globalThis.requestIdleCallback ?? setTimeout)(loadPopover);
+    setTimeout(hint, UNCONFIGURED_MS);
+  })().catch((error) => {
+    loading = undefined;
+    for (const row of waiting) fail(row, error);
+    // Perhaps it was the network. The next element, `refresh()` and `show()` try again too.
+    addEventListener("online", load, { once: true });
+  });
+  return loading;
+}
+
+const wake = () => document.hidden || attempt(bubbles.wake);
+
+function hint() {
+  if (!set || !rows.some((row) => row?.tone === "loading")) return;
+  console.warn("<lead-light>: call configure({ endpoint, getToken }), or setStatuses([…]).");
+  attempt(bubbles.unconfigured);
+}
+
+async function instantiate(url, imports, use) {
+  const { instance } = await WebAssembly.instantiateStreaming(fetch(new URL(url, import.meta.url)), { a: imports });
+  use(instance.exports);
+}
+
+// Words
+
+const languages = new Map();
+
+/** The language of an element: as configured, or as the page around it says. */
+function language(element) {
+  let tag = settings.locale;
+  for (let node = element; !tag && node; node = node.getRootNode().host) tag = node.closest("[lang]")?.lang;
+  tag ||= navigator.language;
+  let found = languages.get(tag);
+  if (!found) languages.set(tag, found = fetchLanguage(tag));
+  return found;
+}
+
+function fetchLanguage(tag) {
+  let locale;
+  try {
+    locale = new Intl.Locale(tag);
+  } catch {
+    locale = new Intl.Locale("en");
+  }
+  const name = locale.language in TEXTS ? locale.language : "en";
+  const found = { tag: name, locale: locale.language === name ? locale : name, looks: [] };
+  found.dir = name === "ar" ? "rtl" : "ltr";
+  found.ready = fetch(new URL(TEXTS[name], import.meta.url)).then(async (response) => {
+    found.texts = await response.json();
+    for (const row of rows) if (row?.language === found) paint(row.slot, row.face);
+  });
+  // Whoever waits for it hears of its failure.
+  found.ready.catch(() => languages.delete(tag));
+  return found;
+}
+
+/** The words of a key. */
+export const word = (language, key) => settings.strings?.[key] ?? language.texts?.[key] ?? "";
+
+/** Fills the gaps of a text. */
+export const fill = (text, gaps) => text.replace(/\{(\w+)\}/g, (gap, name) => gaps[name] ?? gap);
+
+/** Finds the languages of all elements anew. */
+async function relabel() {
+  languages.clear();
+  for (const row of [...rows, ...waiting]) if (row) row.language = language(row.host);
+  await Promise.allSettled([...languages.values()].map(({ ready }) => ready));
+  for (const row of rows) if (row) paint(row.slot, row.face);
+}
+new MutationObserver(relabel).observe(document.documentElement, { attributeFilter: ["lang"] });
+
+// Requests
+
+let token;
+
+/** Posts with the token of the page, and once more with a new one where the server does not accept that. */
+export async function post(path, body, again = true) {
+  try {
+    await isSet;
+    const used = (token ??= (async () => (settings.getToken ? settings.getToken() : settings.token))());
+    const bearer = await used.catch(() => undefined);
+    const refused = bearer === undefined && settings.getToken;
+    const headers = {};
+    if (bearer) headers.authorization = `Bearer ${bearer}`;
+    if (body) headers["content-type"] = "application/json";
+    const url = new URL(path, `${settings.endpoint.replace(/\/*$/, "")}/`);
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const response = refused
+      ? { status: 401 }
+      : await fetch(url, { method: "POST", headers, body: body && JSON.stringify(body), signal });
+    if (response.status === 401) {
+      if (token === used) token = undefined;
+      if (again && settings.getToken && !refused) return post(path, body, false);
+    }
+    const answer = await response.json?.().catch(() => undefined);
+    return [response.status, answer, Number(response.headers?.get("retry-after") ?? NaN)];
+  } catch {
+    return [0, undefined, NaN];
+  }
+}
+
+/** The request for what the page shows so far: it travels while the module does. */
+function first() {
+  if (set) return undefined;
+  const known = new Set(presets.map(({ lead }) => lead));
+  // As leadlight's LeadId: one id that is none would spoil the request.
+  const ids = [...waiting].map(({ host }) => host.lead).filter((lead) => /^[\w.:~-]{1,128}$/.test(lead ?? "") && !known.has(lead));
+  const leads = [...new Set(ids)].slice(0, 100);
+  return leads.length ? { leads, sentAt: Date.now(), answer: post("v1/statuses", { leads }) } : undefined;
+}
+
+const settle = async (request, answer) => {
+  const [status, body, retryAfter] = await answer;
+  attempt(() => bubbles.answer(request, status, body, retryAfter));
+};
+
+// What the first module asks for
+
+export const ask = (request, leads) => settle(request, post("v1/statuses", { leads }));
+
+export const soon = () => {
+  // The parser lets microtasks run between two elements, which would make a request of each.
+  (document.readyState === "loading" ? setTimeout : queueMicrotask)(() => attempt(() => bubbles.flush()));
+};
+
+let observer;
+
+export function watch(slot) {
+  observer ??= new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const row = isIntersecting && rowOf(target);
+      if (row) {
+        observer.unobserve(target);
+        attempt(() => bubbles.see(row.slot), row);
+      }
+    }
+  });
+  observer.observe(rows[slot].host);
+}
+
+export function paint(slot, face) {
+  const row = rows[slot];
+  row.face = face;
+  const { language, host: { label } } = row;
+  const look = (language.looks[face] ??= language.texts && {
+    tone: bubbles.tone(face),
+    name: named(language, face),
+  });
+  if (look) draw(row, look.tone, label?.trim() ? fill(word(language, "name.lead"), { lead: label.trim(), status: look.name }) : look.name);
+}
+
+function named(language, face) {
+  const [status, reason] = [bubbles.name(face), bubbles.reason(face)].map((key) => key && word(language, key));
+  return reason ? fill(word(language, "name.reason"), { status, reason }) : status;
+}
+
+function draw(row, tone, name) {
+  if (row.tone !== tone) {
+    mark(row, row.tone, false);
+    mark(row, tone, true);
+    row.button.className = row.tone = tone;
+  }
+  row.button.ariaLabel = name;
+  if (row.isBroken) row.button.title = row.isBroken = "";
+}
+
+/** Sets or clears a custom state. Older browsers know only names with two dashes, and throw. */
+export function mark({ states }, state, on) {
+  try {
+    if (on) states.add(state);
+    else states.delete(state);
+  } catch {
+    // The bubble has its class.
+  }
+}
+
+export const refreshed = (slot) => popover && attempt(() => popover.refreshed(slot));
+
+export const changed = (slot, status, previous, outcome = null) => rows[slot] && dispatch(rows[slot], "lead-light-change", {
+  status: status.status, reason: status.reason ?? null, cause: status.cause ?? null, previous: previous.status, outcome,
+});
+
+export const failed = (slot, code, key) =>
+  rows[slot] && dispatch(rows[slot], "lead-light-error", { code, message: word(rows[slot].language, key) });
+
+// What people do, for the second module
+
+/** Finds the row of an element; set by its class. */
+export let rowOf;
+export const findRowsBy = (find) => { rowOf = find; };
+
+const HEARD = {
+  pointerover: ({ pointerType }) => pointerType !== "touch" && "enter",
+  pointerout: ({ pointerType }) => pointerType !== "touch" && "leave",
+  // A click moves the focus too, and says what it wants by itself.
+  focusin: (_, { button }) => button.matches(":focus-visible") && "focus",
+  // Without a target the focus went to nothing in the page, or to another window: then it comes back.
+  focusout: ({ relatedTarget }) => (relatedTarget || document.hasFocus()) && "blur",
+  click: () => "press",
+};
+
+const trees = new WeakSet();
+
+/** Listens to the rows of a document or shadow root, on the way down, before the page can stop it. */
+function listen(tree) {
+  if (trees.has(tree)) return;
+  trees.add(tree);
+  for (const type of Object.keys(HEARD)) tree.addEventListener(type, hear, true);
+}
+
+function hear(event) {
+  const row = rowOf(event.target);
+  const kind = row?.slot !== undefined && HEARD[event.type](event, row);
+  if (!kind) return;
+  if (popover) popover.hear(kind, row.slot, event);
+  else gesture(kind, row.slot);
+}
+
+/** The second module, once it runs. */
+let popover;
+let coming;
+let heard = [];
+
+/** Tells the second module what somebody did; now, or when it is there. */
+export function gesture(kind, slot) {
+  if (popover) popover.gesture(kind, slot);
+  else if (kind !== "hide") {
+    heard.push([kind, slot]);
+    loadPopover();
+  } else heard = heard.filter(([, other]) => other !== slot);
+}
+
+function loadPopover() {
+  coming ??= import(new URL(POPOVER, import.meta.url)).then(async (hands) => {
+    await hands.begin({ settings, rows, word, fill, mark, dispatch, post, attempt, instantiate, bubbles: { view: bubbles.view, see: bubbles.see, refresh: bubbles.refresh, checked: bubbles.checked } });
+    popover = hands;
+    for (const [kind, slot] of heard.splice(0)) popover.gesture(kind, slot);
+  }).catch((error) => {
+    coming = undefined;
+    for (const [, slot] of heard.splice(0)) {
+      // What the popover would say first, in the browser's own way.
+      const row = rows[slot];
+      if (row) row.button.title = row.button.ariaLabel;
+    }
+    console.error(error);
+  });
+}

@@ -1,0 +1,196 @@
+// What the popover has of the page: the element that travels, its place, and the times in words. The second module (Rust) decides
+// when it opens, where, and what it says; this carries it out.
+
+import css from "lead-light/popover.css";
+import * as module from "lead-light/popover";
+
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(css);
+
+const surface = document.createElement("div");
+surface.id = "popover";
+for (const [name, value] of Object.entries({
+  popover: "manual", role: "dialog", part: "popover", tabindex: "-1", "aria-labelledby": "title",
+})) surface.setAttribute(name, value);
+
+let page;
+/** The row that it is open at, kept because its element may be gone when it closes. */
+let row;
+let timer;
+/** Whether it is we who move the focus, which previews nothing. */
+let refocusing = false;
+/** The last press that was heard above the rows. */
+let pressed;
+
+/** Starts the module with what `page.js` has. */
+export async function begin(given) {
+  page = given;
+  await page.instantiate(WASM, module.imports(), module.begin);
+  module.start(surface);
+}
+
+/** Something was done at a row. */
+export function gesture(kind, slot = 0) {
+  if (!refocusing) page.attempt(() => module.gesture(kind, slot, Date.now()));
+}
+
+export const refreshed = (slot) => module.refreshed(slot, Date.now());
+
+/** An event above the rows. A press in the open row may be one in the popover; so that row is listened to by itself. */
+export function hear(kind, slot, event) {
+  if (kind === "press") {
+    if (row?.slot === slot) return;
+    pressed = event;
+  }
+  gesture(kind, slot);
+}
+
+const onWindow = {
+  keydown(event) {
+    if (event.key !== "Escape" || event.isComposing) return;
+    // Escape closes this and nothing around it.
+    event.preventDefault();
+    event.stopPropagation();
+    gesture("escape");
+  },
+  pointerdown: (event) => isWithin(event.composedPath()) || gesture("outside"),
+  scroll: moved,
+  resize: moved,
+};
+const onRow = {
+  // The press that has just opened it arrives here next.
+  click: (event) => event !== pressed && row.button === event.target && gesture("press", row.slot),
+};
+surface.addEventListener("focusin", () => row && gesture("engage", row.slot));
+surface.addEventListener("toggle", moved);
+
+function moved() {
+  page.attempt(() => module.place(Date.now()));
+}
+
+function listen(target, handlers, on) {
+  for (const [type, handler] of Object.entries(handlers)) {
+    target[on ? "addEventListener" : "removeEventListener"](type, handler, true);
+  }
+}
+
+/** A host may have put its rows into closed shadow roots, through which no event can be followed: one at such a root is within. */
+function isWithin(path) {
+  for (let node = row?.host; node; node = node.getRootNode().host) {
+    if (path.includes(node)) return true;
+  }
+  return false;
+}
+
+// What the module asks for
+
+export function open(slot) {
+  row = page.rows[slot];
+  surface.lang = row.language.tag;
+  surface.dir = row.language.dir;
+  row.root.adoptedStyleSheets = [row.root.adoptedStyleSheets[0], sheet];
+  row.root.append(surface);
+  surface.showPopover();
+  row.button.ariaExpanded = "true";
+  row.button.setAttribute("aria-controls", surface.id);
+  page.mark(row, "open", true);
+  listen(row.root, onRow, true);
+  listen(window, onWindow, true);
+  page.dispatch(row, "lead-light-open");
+}
+
+export function close(refocus) {
+  const closed = row;
+  if (!closed) return;
+  listen(window, onWindow, false);
+  listen(closed.root, onRow, false);
+  if (refocus && surface.contains(closed.root.activeElement)) {
+    refocusing = true;
+    closed.button.focus({ preventScroll: true });
+    refocusing = false;
+  }
+  row = undefined;
+  surface.remove();
+  closed.button.ariaExpanded = "false";
+  closed.button.removeAttribute("aria-controls");
+  page.mark(closed, "open", false);
+  page.dispatch(closed, "lead-light-close");
+}
+
+export const enter = () => (surface.querySelector("button, summary, a") ?? surface).focus();
+
+export const retain = (part) => {
+  // Left alone, the focus would fall out of the popover with the control and close it.
+  if (row?.root.activeElement?.matches(`[part=${part}]`)) surface.focus();
+};
+
+export function measure() {
+  surface.style.maxHeight = "none";
+  const { x, y, width, height } = row.button.getBoundingClientRect();
+  const { clientWidth, clientHeight } = document.documentElement;
+  const rtl = getComputedStyle(row.host).direction === "rtl";
+  return [x, y, width, height, surface.offsetWidth, surface.offsetHeight, clientWidth, clientHeight, Number(rtl)];
+}
+
+export function put(left, top, bottom, room) {
+  const pixels = (length) => (length < 0 ? "auto" : `${length}px`);
+  Object.assign(surface.style, { left: pixels(left), top: pixels(top), bottom: pixels(bottom), maxHeight: pixels(room) });
+}
+
+export function wait(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(gesture, ms, "elapsed");
+}
+
+export const view = (slot) => page.bubbles.view(slot);
+export const lead = (slot) => page.rows[slot]?.host.lead ?? undefined;
+export const see = (slot) => page.bubbles.see(slot);
+export const refresh = (slot) => page.bubbles.refresh(slot);
+export const may_check = (slot) => page.dispatch(page.rows[slot], "lead-light-check", {}, true);
+export const checked = (slot, status, outcome) => page.bubbles.checked(slot, status, outcome);
+
+export const recheck = async (slot, lead) => {
+  const [status, body, retryAfter] = await page.post(`v1/leads/${lead}/rechecks`);
+  page.attempt(() => module.answer(slot, lead, status, body, retryAfter, Date.now()));
+};
+
+export const accepts = () => Boolean(page.settings.acceptSuggestion);
+
+export const accept = async (slot, lead, address) => {
+  let saved = true;
+  try {
+    await page.settings.acceptSuggestion(lead, address);
+  } catch {
+    saved = false;
+  }
+  page.attempt(() => module.accepted(slot, lead, saved, Date.now()));
+};
+
+export const support = () => {
+  const { url, email } = page.settings.support ?? {};
+  return url ?? (email && `mailto:${email}`);
+};
+
+export const log = (lead) => page.settings.leadLog?.(lead);
+
+export const text = (key) => (key === "support" && page.settings.support?.label) || page.word(language(), key);
+
+const language = () => row?.language ?? page.rows.find(Boolean).language;
+const formats = new Map();
+
+/** The formats of a language, made once. */
+function format() {
+  const { locale } = language();
+  let found = formats.get(locale);
+  if (!found) {
+    formats.set(locale, found = {
+      exact: new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }),
+      relative: new Intl.RelativeTimeFormat(locale, { numeric: "auto" }),
+    });
+  }
+  return found;
+}
+
+export const exact = (time) => format().exact.format(time);
+export const relative = (value, unit) => format().relative.format(value, unit);
+export const iso = (time) => new Date(time).toISOString();
