@@ -21,7 +21,7 @@ use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, demo, dns, package, progress, tools, widget, workspace,
+    accuracy, bench, checks, demo, disposable, dns, package, progress, tools, widget, workspace,
 };
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -57,6 +57,8 @@ enum Task {
         #[arg(long, default_value_t = 99, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
         at_least: u8,
     },
+    /// Takes a newer list of throwaway domains from the Python package index, and says what it changed.
+    Disposable,
     /// Builds the widget into target/widget.
     Widget {
         /// Print what every file weighs: raw, by gzip and by brotli.
@@ -138,6 +140,10 @@ fn main() -> ExitCode {
         Task::Status => say_status(),
         Task::Test { filter } => checks::run(filter.as_deref()),
         Task::Token(args) => print_token(&args),
+        Task::Disposable => progress::step("the list", |progress| {
+            disposable::refresh(Timestamp::now(), progress)
+        })
+        .map(|refresh| println!("{refresh}")),
         Task::Accuracy { suite, at_least } => compare(&suite, at_least),
         Task::Widget { sizes } => build_widget(sizes),
         Task::Package { processors } => pack(&processors),

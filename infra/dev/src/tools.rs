@@ -354,6 +354,24 @@ fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// Makes sure that Python's package client is there.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn pip(progress: &Progress) -> anyhow::Result<()> {
+    let mut asked = Command::new("python3");
+    asked.args(["-m", "pip", "--version"]).stdout(Stdio::null());
+    if asked
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return Ok(());
+    }
+    let _alone = alone("tools")?;
+    apt(&["python3-pip"], progress)
+}
+
 fn apt(packages: &[&str], progress: &Progress) -> anyhow::Result<()> {
     let names = packages.join(" ");
     if on_path("apt-get").is_none() {
