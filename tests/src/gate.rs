@@ -100,7 +100,13 @@ async fn sent(world: &World, message: &Value) -> SendReply {
 }
 
 /// Sends under an `Idempotency-Key`, by `app`.
-async fn send_under(world: &World, app: &App, key: &str, message: &Value, now: Timestamp) -> Reply {
+pub(crate) async fn send_under(
+    world: &World,
+    app: &App,
+    key: &str,
+    message: &Value,
+    now: Timestamp,
+) -> Reply {
     let token = world.acme.token(SERVER_SCOPE, now).bearer();
     let mut request = request(
         "POST",

@@ -32,6 +32,7 @@ mod leads_file;
 mod local_stack;
 mod rechecks;
 mod reverifications;
+mod roles;
 mod statuses;
 mod story;
 mod table;
