@@ -15,12 +15,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::lambdas::FUNCTIONS;
 use crate::progress::Progress;
-use crate::{tools, widget, workspace};
+use crate::{template, tools, widget, workspace};
 
 /// The most octets of a function's zip: the larger it is, the longer a cold start waits for its download.
 const MAX_ZIP_OCTETS: usize = 3_000_000;
 /// The minor version of the C library that `provided.al2023` has: 2.34 (Amazon Linux 2023 user guide, *glibc*).
 const GLIBC_MINOR: u32 = 34;
+
+/// Digits of the hash in the name of a file of the widget.
+const HASH_DIGITS: usize = 10;
 
 /// The processors that Lambda has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -193,6 +196,7 @@ impl Packed {
 
 fn pack_widget(folder: &Path, progress: &Progress) -> anyhow::Result<Vec<Packed>> {
     let built = widget::build(progress)?;
+    let kept_for_ever = template::kept_for_ever()?;
     // What an earlier build left is not uploaded again.
     let _ = std::fs::remove_dir_all(folder.join("widget"));
     let mut packed = Vec::new();
@@ -210,6 +214,7 @@ fn pack_widget(folder: &Path, progress: &Progress) -> anyhow::Result<Vec<Packed>
             continue;
         }
         let place = path.strip_prefix(&built)?.to_string_lossy().into_owned();
+        inspect_name(&place, &kept_for_ever)?;
         packed.push(Packed::new(
             folder,
             ["widget/", &place].concat(),
@@ -242,6 +247,41 @@ fn folders() -> anyhow::Result<Vec<Folder>> {
     };
     let folders: Result<Vec<Folder>, OsString> = named.into_iter().filter_map(folder).collect();
     folders.map_err(|path| anyhow!("{} is not UTF-8", path.display()))
+}
+
+/// What is kept for ever has the hash of its content in its name, and what has one is kept for ever: neither must a page run on
+/// what is out of date, nor ask for the same again.
+fn inspect_name(file: &str, kept_for_ever: &[String]) -> anyhow::Result<()> {
+    let hash = file
+        .rsplit_once('.')
+        .and_then(|(stem, _)| stem.rsplit_once('-'));
+    let is_hashed = hash.is_some_and(|(_, hash)| {
+        hash.len() == HASH_DIGITS && hash.chars().all(|digit| digit.is_ascii_hexdigit())
+    });
+    let is_kept = kept_for_ever.iter().any(|pattern| is_like(file, pattern));
+    match (is_hashed, is_kept) {
+        (true, true) | (false, false) => Ok(()),
+        (false, true) => bail!("{file} has no hash in its name and would be kept for ever"),
+        (true, false) => bail!("{file} has a hash in its name and would be kept for minutes"),
+    }
+}
+
+/// Whether a path is like a pattern of the distribution: `*` stands for anything, `?` for one character.
+fn is_like(path: &str, pattern: &str) -> bool {
+    let mut rest = path.chars();
+    let mut pattern = pattern.chars();
+    match (pattern.next(), rest.next()) {
+        (None, None) => true,
+        (Some('*'), None) => is_like(path, pattern.as_str()),
+        (Some('*'), Some(_)) => {
+            is_like(path, pattern.as_str())
+                || is_like(rest.as_str(), &["*", pattern.as_str()].concat())
+        }
+        (Some(one), Some(other)) => {
+            (one == '?' || one == other) && is_like(rest.as_str(), pattern.as_str())
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    }
 }
 
 /// What a binary must not have in it.
@@ -305,6 +345,30 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_a_hash_in_its_name_is_kept_for_ever_and_nothing_else() {
+        let template = template::kept_for_ever().unwrap();
+        let said = |file: &str, patterns: &[String]| {
+            let inspected = inspect_name(file, patterns);
+            inspected.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+        };
+        for file in [
+            "bubbles-c8cb34efbb.wasm",
+            "popover-873dcc4a9d.js",
+            "lead-light.js",
+            "auto.js",
+            "texts/en.json",
+            "custom-elements.json",
+        ] {
+            assert_eq!(said(file, &template), "fine");
+        }
+        let too_long = "lead-light.js has no hash in its name and would be kept for ever";
+        assert_eq!(said("lead-light.js", &["*.js".to_owned()]), too_long);
+        let too_short =
+            "popover-873dcc4a9d.css has a hash in its name and would be kept for minutes";
+        assert_eq!(said("popover-873dcc4a9d.css", &template), too_short);
+    }
 
     #[test]
     fn a_binary_that_must_not_be_uploaded_is_refused() {

@@ -30,6 +30,19 @@ pub fn table() -> anyhow::Result<Definition> {
     Ok(template.table())
 }
 
+/// The patterns of the widget's files that browsers and caches may keep for ever.
+///
+/// # Errors
+/// When the template is no template.
+pub fn kept_for_ever() -> anyhow::Result<Vec<String>> {
+    let template: Value = serde_saphyr::from_str(TEXT).context("read infra/template.yaml")?;
+    let behaviors =
+        template.pointer("/Resources/Widget/Properties/DistributionConfig/CacheBehaviors");
+    let behaviors = behaviors.and_then(Value::as_array).into_iter().flatten();
+    let patterns = behaviors.filter_map(|behavior| behavior.get("PathPattern")?.as_str());
+    Ok(patterns.map(str::to_owned).collect())
+}
+
 /// A template after its translation, as if deployed with everything switched on.
 #[derive(Debug, Deserialize)]
 pub struct Translated {
