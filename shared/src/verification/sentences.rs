@@ -13,7 +13,7 @@ impl Verdict {
                 let notes: Vec<&str> = flags.iter().map(|flag| flag.note()).collect();
                 format!(
                     "Mail can be sent to the address, but {}.",
-                    notes.join(", and ")
+                    notes.join("; ")
                 )
             }
             Self::Undeliverable { cause } => cause.sentence().to_owned(),
