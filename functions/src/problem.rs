@@ -155,14 +155,18 @@ impl Refusal {
     /// The address is none that can be kept.
     #[must_use]
     pub fn invalid_address(field: &str, error: &AddressError) -> Self {
-        let mut refusal = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-address",
-            "The address is not valid",
-        )
-        .detail(error.to_string())
-        .field(field)
-        .code(error.code());
+        let (kind, title) = if error.is_unusual_form() {
+            (
+                "unsupported-address",
+                "The form of the address is not supported",
+            )
+        } else {
+            ("invalid-address", "The address is not valid")
+        };
+        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title)
+            .detail(error.to_string())
+            .field(field)
+            .code(error.code());
         refusal.0.problem.suggestion = error.inner().map(|address| address.as_str().to_owned());
         refusal
     }

@@ -190,6 +190,32 @@ impl AddressError {
         }
     }
 
+    /// Whether the address is of a form that RFC 5321 allows and that is not supported here: then it is not to be called invalid.
+    #[must_use]
+    pub fn is_unusual_form(&self) -> bool {
+        match self {
+            Self::QuotedLocalPart | Self::Comment | Self::DomainLiteral => true,
+            Self::Empty
+            | Self::DisplayName { .. }
+            | Self::MailtoLink { .. }
+            | Self::MissingAt
+            | Self::SecondAt { .. }
+            | Self::EmptyLocalPart
+            | Self::EmptyDomain
+            | Self::UnexpectedCharacter { .. }
+            | Self::MisplacedDot { .. }
+            | Self::DotlessDomain
+            | Self::NumericTopLevelDomain
+            | Self::ReservedDomain
+            | Self::MisplacedHyphen { .. }
+            | Self::InvalidALabel
+            | Self::LabelTooLong
+            | Self::DomainTooLong { .. }
+            | Self::InvalidDomain
+            | Self::TooLong { .. } => false,
+        }
+    }
+
     /// Where the fault stands, if it is at one place.
     #[must_use]
     pub fn position(&self) -> Option<usize> {

@@ -11,10 +11,7 @@ impl Verdict {
             Self::Deliverable => "The address is well formed and its domain takes mail.".to_owned(),
             Self::Risky { flags } => {
                 let notes: Vec<&str> = flags.iter().map(|flag| flag.note()).collect();
-                format!(
-                    "Mail can be sent to the address, but {}.",
-                    notes.join("; ")
-                )
+                format!("Mail can be sent to the address, but {}.", notes.join("; "))
             }
             Self::Undeliverable { cause } => cause.sentence().to_owned(),
             Self::KnownSpammer { list } => {
@@ -92,33 +89,12 @@ impl AddressError {
     /// What is wrong, in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
-        match self {
-            Self::DisplayName { inner: Some(_) } | Self::MailtoLink { inner: Some(_) } => {
-                "The text holds an address and more: take the address alone.".to_owned()
-            }
-            Self::QuotedLocalPart | Self::Comment | Self::DomainLiteral => {
-                format!("The address is of a legal but unusual form: {self}.")
-            }
-            Self::Empty
-            | Self::DisplayName { inner: None }
-            | Self::MailtoLink { inner: None }
-            | Self::MissingAt
-            | Self::SecondAt { .. }
-            | Self::EmptyLocalPart
-            | Self::EmptyDomain
-            | Self::UnexpectedCharacter { .. }
-            | Self::MisplacedDot { .. }
-            | Self::DotlessDomain
-            | Self::NumericTopLevelDomain
-            | Self::ReservedDomain
-            | Self::MisplacedHyphen { .. }
-            | Self::InvalidALabel
-            | Self::LabelTooLong
-            | Self::DomainTooLong { .. }
-            | Self::InvalidDomain
-            | Self::TooLong { .. } => {
-                format!("This is not an email address that can be used: {self}.")
-            }
+        if self.inner().is_some() {
+            "The text holds an address and more: take the address alone.".to_owned()
+        } else if self.is_unusual_form() {
+            format!("The address is of a legal but unusual form: {self}.")
+        } else {
+            format!("This is not an email address that can be used: {self}.")
         }
     }
 }
