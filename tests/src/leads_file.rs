@@ -344,3 +344,40 @@ async fn what_cannot_be_verified_is_named_and_nothing_is_written() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("LEADLIGHT_BLOCKLISTS"), "{told}");
 }
+
+/// SHA-1 of `test@lists.example` and of `ben@lead.example`, by sha1sum.
+const TEST_HASH: &str = "77375a874070c83a0ccb88f9e865b45a14e013cc";
+const BEN_HASH: &str = "2fd71fc01a9670e7d5428c5a2ae03d88009dcd3e";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocklists_are_asked_about_every_address_of_a_domain() {
+    let listed = |zone: Zone, hash: &str| {
+        zone.host(&format!("{hash}.s3cr3t.ebl.example"), [127, 0, 0, 2].into())
+    };
+    let zone = Zone::default().mail("lead.example", public());
+    let zone = listed(listed(zone, TEST_HASH), BEN_HASH);
+    let leads = "id,email\n1,ann@lead.example\n2,ben@lead.example\n3,cleo@lead.example\n";
+    let desk = Desk::new(zone, leads).await;
+    let list = serde_json::json!([{
+        "name": "Test EBL", "zone": "{key}.ebl.example", "key": "s3cr3t", "kind": "address_sha1",
+        "listed": ["127.0.0.2"], "test_point": "test@lists.example",
+    }]);
+    let mut command = desk.command(&["--json"]);
+    command.env("LEADLIGHT_BLOCKLISTS", list.to_string());
+    let output = command.output().await.unwrap();
+    let told_to_operator = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told_to_operator}");
+    assert!(!told_to_operator.contains("s3cr3t"), "{told_to_operator}");
+    let output = desk.output();
+    assert_eq!(output["ann@lead.example"], told("deliverable", "", ""));
+    assert_eq!(
+        output["ben@lead.example"],
+        told("known_spammer", "Test EBL", "")
+    );
+    assert_eq!(output["cleo@lead.example"], told("deliverable", "", ""));
+    let asked = desk.dns.questions();
+    let mx = asked
+        .iter()
+        .filter(|question| question.name == "lead.example" && question.kind == "MX");
+    assert_eq!(mx.count(), 1, "the domain is asked about once");
+}

@@ -109,9 +109,6 @@ static ENDINGS: &[(&str, &str)] = &[
 #[must_use]
 pub fn suggestion(address: &Address, cannot_receive: bool) -> Option<Address> {
     let written = address.domain();
-    if is_free_mail(written) {
-        return None;
-    }
     let ended = ENDINGS.iter().find_map(|(wrong, right)| {
         written
             .strip_suffix(wrong)
