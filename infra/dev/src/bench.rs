@@ -30,6 +30,10 @@ use crate::progress::Progress;
 use crate::task::Task;
 use crate::{aws, stack, template};
 
+mod verification;
+
+pub use verification::verification;
+
 /// Stored addresses of the accounts that are compared.
 const STORED: [usize; 3] = [1_000, 100_000, 1_000_000];
 /// Recipients of one check, the most that it takes.

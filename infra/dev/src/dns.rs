@@ -609,6 +609,19 @@ async fn ask_tcp(question: &[u8], server: SocketAddr) -> std::io::Result<Vec<u8>
     Ok(answer)
 }
 
+/// Asks one question of a server, by UDP and without any cache.
+///
+/// # Errors
+/// When there is no answer, or none that can be read.
+pub async fn ask(server: SocketAddr, name: &str, kind: RecordType) -> anyhow::Result<Message> {
+    let mut question = Message::query();
+    question.metadata.recursion_desired = true;
+    question.add_query(hickory_proto::op::Query::query(fqdn(name), kind));
+    let question = question.to_vec()?;
+    let answer = tokio::time::timeout(FORWARD_TIMEOUT, ask_udp(&question, server));
+    Ok(Message::from_vec(&answer.await??)?)
+}
+
 /// The name servers of `/etc/resolv.conf`.
 #[must_use]
 pub fn system_servers() -> Vec<SocketAddr> {
@@ -642,12 +655,7 @@ mod tests {
     use super::*;
 
     async fn ask(server: &Server, name: &str, kind: RecordType) -> Message {
-        let mut question = Message::query();
-        question.add_query(hickory_proto::op::Query::query(fqdn(name), kind));
-        let answer = ask_udp(&question.to_vec().unwrap(), server.address())
-            .await
-            .unwrap();
-        Message::from_vec(&answer).unwrap()
+        super::ask(server.address(), name, kind).await.unwrap()
     }
 
     #[tokio::test]

@@ -82,6 +82,8 @@ enum Task {
 enum Subject {
     /// A check of 1,000 recipients in accounts of different sizes, beside bare SDK reads.
     Gate,
+    /// A verification of domains of every kind, cold and warm, beside the bare questions that it cannot do without.
+    Verification,
 }
 
 #[derive(Args)]
@@ -206,6 +208,9 @@ fn measure(subject: Subject) -> anyhow::Result<()> {
         };
     }
     let report = match subject {
+        Subject::Verification => progress::step("verification", |progress| {
+            block_on(bench::verification(progress))?
+        })?,
         Subject::Gate => progress::step("gate", |progress| block_on(bench::gate(progress))?)?,
     };
     println!("{report}");
