@@ -27,6 +27,7 @@ mod feedback;
 mod gate;
 mod insights;
 mod lambda;
+mod lead_form;
 mod leads;
 mod leads_file;
 mod local_stack;

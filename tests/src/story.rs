@@ -580,7 +580,7 @@ fn known(tree: &Tree) -> Option<Vec<String>> {
 }
 
 /// Presses Tab until the focus is where `is` says.
-async fn tab_to(person: &Browser, is: impl Fn(&Node) -> bool) {
+pub(crate) async fn tab_to(person: &Browser, is: impl Fn(&Node) -> bool) {
     walk_to(is, person, async || person.key(Key::Tab).await).await;
 }
 

@@ -51,23 +51,42 @@ async function showLead(id) {
     shown = fresh;
     drawLog(log, entries);
   };
+  const typed = details.elements.address;
   const clearProblem = () => {
     problem.replaceChildren();
-    details.elements.address.removeAttribute("aria-invalid");
+    typed.removeAttribute("aria-invalid");
+  };
+  // One press takes a suggestion: into the form while that is being filled in, into the lead once it is saved.
+  const offer = (suggestion) => {
+    if (!suggestion) return;
+    const isSaved = typed.value === lead.address;
+    const use = make("button", { type: "button" }, `${isSaved ? "Save as" : "Use"} ${suggestion}`);
+    use.addEventListener("click", () => {
+      typed.value = suggestion;
+      clearProblem();
+      typed.focus();
+      if (isSaved) details.requestSubmit();
+    });
+    problem.append(use);
   };
   const showProblem = ({ message, document: { suggestion } }) => {
-    details.elements.address.setAttribute("aria-invalid", "true");
+    typed.setAttribute("aria-invalid", "true");
     problem.replaceChildren(message);
-    if (suggestion) {
-      const use = make("button", { type: "button" }, `Use ${suggestion}`);
-      use.addEventListener("click", () => {
-        details.elements.address.value = suggestion;
-        clearProblem();
-        details.elements.address.focus();
-      });
-      problem.append(use);
-    }
+    offer(suggestion);
   };
+  /** Says what there is to say of the address in the form. Nothing, where it is as it should be or has changed meanwhile. */
+  const showVerification = async () => {
+    const address = typed.value;
+    const { verdict, sentence, suggestion } = await call("POST", "crm/verifications", { address });
+    if (typed.value !== address) return;
+    clearProblem();
+    if (verdict !== "deliverable") problem.replaceChildren(sentence);
+    else if (suggestion) problem.replaceChildren("Is this the address that was meant?");
+    if (["undeliverable", "known_spammer"].includes(verdict)) typed.setAttribute("aria-invalid", "true");
+    offer(suggestion);
+  };
+  const lookAtAddress = () => showVerification().catch(() => {});
+  typed.addEventListener("change", lookAtAddress);
 
   const saved = document.querySelector("[data-testid=save-result]");
   onSubmit(details, saved, "Saving…", async () => {
@@ -90,6 +109,8 @@ async function showLead(id) {
     say(saved, "Saved.", "good");
     say(sent, "", "");
     showOutcome().catch(() => {});
+    showDomain().catch(() => {});
+    lookAtAddress();
   });
 
   const sent = document.querySelector("[data-testid=send-result]");
@@ -121,6 +142,25 @@ async function showLead(id) {
       say(scripted, error.message, "bad");
     }
   });
+  const domain = document.getElementById("domain");
+  const played = document.querySelector("[data-testid=domain-result]");
+  const domainOf = (address) => address.slice(address.lastIndexOf("@") + 1);
+  const showDomain = async () => {
+    const name = domainOf(lead.address);
+    const { setup } = await call("GET", `dns/zone?${new URLSearchParams({ domain: name })}`);
+    domain.disabled = !setup;
+    domain.value = setup ?? "takes_mail";
+    say(played, setup ? "" : `${name} is not the demo’s: others answer for it.`, "");
+  };
+  domain.addEventListener("change", async () => {
+    try {
+      const name = domainOf(lead.address);
+      await call("PUT", "dns/zone", { domain: name, setup: domain.value });
+      say(played, `${name} ${domain.selectedOptions[0].textContent}.`, "good");
+    } catch (error) {
+      say(played, error.message, "bad");
+    }
+  });
   const simulated = ["success", "bounce", "complaint", "ooto", "suppressionlist"];
   document.getElementById("simulator").replaceChildren(...simulated.map((name) => {
     const address = `${name}@simulator.amazonses.com`;
@@ -135,7 +175,8 @@ async function showLead(id) {
   }));
 
   addEventListener("lead-light-change", () => refreshLog().catch(() => {}));
-  await Promise.all([refreshLog(), showOutcome()]);
+  lookAtAddress();
+  await Promise.all([refreshLog(), showOutcome(), showDomain()]);
   setInterval(() => {
     if (!document.hidden) refreshLog().catch(() => {});
   }, LOG_EVERY_MS);

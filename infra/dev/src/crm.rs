@@ -135,6 +135,7 @@ impl Crm {
             .route("/crm/leads", get(list))
             .route("/crm/leads/{id}", get(read).put(save))
             .route("/crm/leads/{id}/log", get(read_log))
+            .route("/crm/verifications", post(verify))
             .route("/crm/send-checks", post(check))
             .route("/crm/messages", post(send))
             .route("/crm/token", post(mint))
@@ -309,6 +310,23 @@ async fn read_log(
             None,
         )
         .await?,
+    ))
+}
+
+/// An address in the page's form.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    address: String,
+}
+
+/// Asks what is to be said of an address while it is typed, so that the form can say it before anything is saved.
+async fn verify(State(crm): State<Arc<Shared>>, body: String) -> Answer<Json<Value>> {
+    let typed: Typed = parse(&body)?;
+    let asked = serde_json::to_value(&typed)?;
+    Ok(Json(
+        crm.ask_leadlight("POST", "/v1/verifications", None, Some(&asked))
+            .await?,
     ))
 }
 

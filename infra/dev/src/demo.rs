@@ -1,8 +1,8 @@
 //! What the demo begins with: its domains, its leads, and what has already happened to some of them.
 //!
-//! Every domain is below `.example` (RFC 2606) and every address of a mail server from RFC 5737, so nothing here can be anybody's.
+//! But for those that stand in for real ones without a network, every domain is below `.example` (RFC 2606) and every address of a mail server from RFC 5737, so nothing here can be anybody's.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +13,10 @@ use crate::dns::{Fault, Zone};
 use crate::queue::Queue;
 use crate::ses::{Outcome, SIMULATOR, Ses};
 
-/// The names that the demo's zone answers for.
-pub const APEXES: [&str; 2] = ["example", SIMULATOR];
+/// The names that the demo's zone answers for, whoever else can be asked.
+const APEXES: [&str; 2] = ["example", SIMULATOR];
+/// Real names that the demo's story needs, for when nobody else can be asked: a provider, and the slip that others live on.
+const STAND_INS: [&str; 2] = ["gmail.com", "gmial.com"];
 
 /// Domains of companies that take mail.
 const COMPANIES: [&str; 8] = [
@@ -28,9 +30,27 @@ const COMPANIES: [&str; 8] = [
     "alder-finch.example",
 ];
 
-/// The demo's domains: most take mail, and one each misbehaves in the ways that a verification can meet.
+/// The demo's domains, and nothing beyond them but what its story needs.
 #[must_use]
 pub fn zone() -> Zone {
+    let [example, simulator] = APEXES;
+    let [provider, slip] = STAND_INS;
+    STAND_INS
+        .into_iter()
+        .fold(domains(), |zone, domain| {
+            zone.mail(domain, Ipv4Addr::new(203, 0, 113, 25))
+        })
+        .alone(&[example, simulator, provider, slip])
+}
+
+/// The demo's domains; about others `servers` are asked.
+#[must_use]
+pub fn zone_among(servers: Vec<SocketAddr>) -> Zone {
+    domains().forwarding(&APEXES, servers)
+}
+
+/// Most take mail, and one each misbehaves in the ways that a verification can meet.
+fn domains() -> Zone {
     let zone = (1..)
         .zip(COMPANIES)
         .fold(Zone::default(), |zone, (n, domain)| {
@@ -48,7 +68,6 @@ pub fn zone() -> Zone {
         .empty("brochure.example")
         // Cannot be asked at the moment.
         .fault("flaky.example", Fault::ServerFailure)
-        .alone(&APEXES)
 }
 
 /// A lead of the demo, and what its mail met before the visitor came.

@@ -3,6 +3,8 @@
 //! It can misbehave on purpose (SERVFAIL, silence, truncation, no SOA, answers that come late) and remembers every question, so
 //! that caching and time-outs can be asserted. It never answers with a real address: use the documentation networks of RFC 5737.
 
+mod controls;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -17,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::task::Task;
 
+pub use controls::Setup;
 pub use hickory_proto::rr::RecordType;
 
 /// How long a forwarded question may take before it is dropped; the resolver that asked has given up by then.
@@ -400,6 +403,11 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// `GET` and `PUT /dns/zone`, for pages on another origin.
+    pub fn controls(&self) -> axum::Router {
+        controls::router(&self.state)
     }
 
     /// Changes the zone: what is asked from now on sees the change.

@@ -319,7 +319,7 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
     let zone = if is_offline {
         demo::zone()
     } else {
-        demo::zone().forwarding(&demo::APEXES, servers)
+        demo::zone_among(servers)
     };
     let chaos = up.chaos.then(|| Chaos {
         seed: 1,

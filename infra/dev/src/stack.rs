@@ -216,7 +216,8 @@ impl Stack {
                 dead_letters: 0,
             },
         };
-        let router = router(gateway, Arc::new(local), &crm, &ses);
+        let controls = ses.controls().merge(dns.controls());
+        let router = router(gateway, Arc::new(local), &crm, controls);
         let server = Task::spawn(async move {
             // Serving ends only with the task.
             let _ = axum::serve(listener, router).await;
@@ -405,7 +406,7 @@ struct Local {
     status: StackStatus,
 }
 
-fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, ses: &Ses) -> Router {
+fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, controls: Router) -> Router {
     let api = Router::new()
         .route("/v1/{*path}", any(call_api))
         .with_state(gateway);
@@ -432,7 +433,7 @@ fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, ses: &Ses) -> Router {
         .merge(api)
         .merge(endpoints)
         .merge(crm.router())
-        .merge(ses.controls())
+        .merge(controls)
         .fallback_service(pages);
     all.layer(DefaultBodyLimit::max(MAX_BODY_OCTETS))
 }

@@ -235,7 +235,7 @@ fn report(rows: &[Row], round_trip: Duration, mut warm: Vec<Duration>) -> String
          warm: {:.3} of the 1 ms that is allowed",
         ms(warm),
         ms(p99),
-        ms(p99)
+        ms(warm)
     );
     text
 }
