@@ -14,8 +14,6 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, WriterBuilder};
 pub const ADDED: [&str; 4] = ["verdict", "detail", "sentence", "suggestion"];
 /// What the column of addresses is called if nobody says: the first of these that there is.
 const USUAL_COLUMNS: [&str; 4] = ["email", "address", "e-mail", "email address"];
-/// Before the header, as spreadsheets write it.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a file of leads cannot be read. Lines count from 1, the header's.
 #[derive(Debug, thiserror::Error)]
@@ -187,12 +185,10 @@ impl LeadsFile {
             .from_reader(file))
     }
 
+    /// The names of the columns, without the byte-order mark that spreadsheets write: `csv` drops it.
     fn header(&self, reader: &mut Reader<File>) -> Result<ByteRecord, LeadsFileError> {
         let header = reader.byte_headers().map_err(|error| self.error(&error))?;
-        let mut columns = header.iter();
-        let first = columns.next().unwrap_or_default();
-        let first = first.strip_prefix(BYTE_ORDER_MARK).unwrap_or(first);
-        Ok(core::iter::once(first).chain(columns).collect())
+        Ok(header.clone())
     }
 
     fn address<'a>(&self, row: &'a ByteRecord) -> Result<&'a str, LeadsFileError> {
