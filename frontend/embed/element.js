@@ -2,7 +2,7 @@
 
 import css from "lead-light/bubble.css";
 
-import { configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, tell } from "./page.js";
+import { configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, whenRunning } from "./page.js";
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
@@ -52,11 +52,11 @@ export class LeadLight extends HTMLElement {
   }
 
   /** Reads the status again. */
-  refresh() { tell(this.#row, refresh); }
+  refresh() { whenRunning(this.#row, refresh); }
   /** Opens the popover. */
-  show() { tell(this.#row, (slot) => gesture("show", slot)); }
+  show() { whenRunning(this.#row, (slot) => gesture("show", slot)); }
   /** Closes the popover. */
-  hide() { tell(this.#row, (slot) => gesture("hide", slot)); }
+  hide() { whenRunning(this.#row, (slot) => gesture("hide", slot)); }
 
   focus(options) { this.#row.button.focus(options); }
 

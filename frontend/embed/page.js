@@ -7,6 +7,9 @@ import * as bubbles from "lead-light/bubbles";
 export const settings = { endpoint: new URL(import.meta.url).origin };
 /** What a connected element is made of, by its number. */
 export const rows = [];
+let firstFree = 0;
+/** Id, status and the status before of every lead that is spoken of, by its number. */
+export const leads = [];
 
 const PATIENCE_MS = 15_000;
 const UNCONFIGURED_MS = 5_000;
@@ -17,7 +20,7 @@ const isSet = new Promise((resolve) => { set = resolve; });
 let running = false;
 let loading;
 const waiting = new Set();
-const presets = [];
+let presets = [];
 
 /**
  * Says where Leadlight's API is and how to be let in. May be called again, with what has changed.
@@ -36,8 +39,13 @@ export function configure(given) {
 
 /** Statuses that the page has already. */
 export function setStatuses(statuses) {
-  if (running) attempt(() => bubbles.preset([...statuses]));
-  else presets.push(...statuses);
+  if (!running) {
+    presets.push(...statuses);
+    return;
+  }
+  attempt(() => {
+    for (const status of statuses) tell(status, bubbles.preset);
+  });
 }
 
 // Elements
@@ -56,9 +64,42 @@ export function connect(row) {
     rows[row.slot] = row;
     listen(row.host.getRootNode());
   }
-  attempt(() => bubbles.connect(row.slot, row.host.lead), row);
+  row.lead = number(row.host.lead);
+  attempt(() => bubbles.connect(row.slot, row.lead), row);
 }
-let firstFree = 0;
+
+const numbers = new Map();
+const freeNumbers = [];
+
+/** The number of a lead; nothing where no lead can have this id. */
+function number(given) {
+  const id = String(given ?? "");
+  let found = numbers.get(id);
+  if (found === undefined && bubbles.is_lead(id)) {
+    numbers.set(id, found = freeNumbers.pop() ?? leads.length);
+    leads[found] = { id };
+  }
+  return found;
+}
+
+const faces = new Map();
+
+/** The face of a status. */
+function faceOf({ status, reason, cause }) {
+  const codes = [status, reason, cause].map((code) => code ?? "");
+  const key = codes.join();
+  let face = faces.get(key);
+  if (face === undefined) faces.set(key, face = bubbles.face(...codes.map(String)));
+  return face;
+}
+
+/** Tells the module of a status; if that is what is known from now on, `learned` hears of it. */
+function tell(status, how) {
+  const lead = number(status?.lead);
+  if (lead === undefined) return;
+  leads[lead].told = status;
+  how(lead, faceOf(status));
+}
 
 export function disconnect(row) {
   waiting.delete(row);
@@ -72,7 +113,7 @@ export function disconnect(row) {
 }
 
 /** Does something with a row once the module is there. */
-export async function tell(row, act) {
+export async function whenRunning(row, act) {
   if (!running && row.host.isConnected) await load();
   if (running && row.slot !== undefined) attempt(() => act(row.slot), row);
 }
@@ -116,8 +157,10 @@ export function load() {
     const [row] = waiting;
     await Promise.all([wasm, language(row?.host ?? document.documentElement).ready]);
     running = true;
-    if (presets.length) bubbles.preset(presets.splice(0));
-    if (early) settle(bubbles.expect(early.leads, early.sentAt), early.answer);
+    const given = presets;
+    presets = [];
+    setStatuses(given);
+    if (early) settle(bubbles.expect(early.ids.map(number), early.sentAt), early.answer);
     for (const row of waiting) connect(row);
     waiting.clear();
     addEventListener("online", wake);
@@ -219,7 +262,8 @@ export async function post(path, body, again = true) {
       if (again && settings.getToken && !refused) return post(path, body, false);
     }
     const answer = await response.json?.().catch(() => undefined);
-    return [response.status, answer, Number(response.headers?.get("retry-after") ?? NaN)];
+    const later = Date.now() + Number(response.headers?.get("retry-after") ?? NaN) * 1_000;
+    return [response.status, answer, Date.parse(answer?.retry_at) || later];
   } catch {
     return [0, undefined, NaN];
   }
@@ -228,21 +272,39 @@ export async function post(path, body, again = true) {
 /** The request for what the page shows so far: it travels while the module does. */
 function first() {
   if (set) return undefined;
-  const known = new Set(presets.map(({ lead }) => lead));
+  const known = new Set(presets.map((status) => status?.lead));
   // As leadlight's LeadId: one id that is none would spoil the request.
-  const ids = [...waiting].map(({ host }) => host.lead).filter((lead) => /^[\w.:~-]{1,128}$/.test(lead ?? "") && !known.has(lead));
-  const leads = [...new Set(ids)].slice(0, 100);
-  return leads.length ? { leads, sentAt: Date.now(), answer: post("v1/statuses", { leads }) } : undefined;
+  const wanted = [...waiting].map(({ host }) => host.lead).filter((id) => /^[\w.:~-]{1,128}$/.test(id ?? "") && !known.has(id));
+  const ids = [...new Set(wanted)].slice(0, 100);
+  return ids.length ? { ids, sentAt: now(), answer: post("v1/statuses", { leads: ids }) } : undefined;
 }
 
-const settle = async (request, answer) => {
-  const [status, body, retryAfter] = await answer;
-  attempt(() => bubbles.answer(request, status, body, retryAfter));
-};
+async function settle(request, answer) {
+  let [status, body, retryAt] = await answer;
+  const read = [];
+  if (Array.isArray(body?.statuses)) {
+    for (const told of body.statuses) tell(told, (lead, face) => read.push([lead, face]));
+  } else if (status === 200) status = 502;
+  attempt(() => bubbles.answer(request, status, retryAt, read.map(([lead]) => lead), read.map(([, face]) => face)));
+}
 
 // What the first module asks for
 
-export const ask = (request, leads) => settle(request, post("v1/statuses", { leads }));
+export const now = () => Date.now();
+
+export const ask = (request, wanted) => settle(request, post("v1/statuses", { leads: [...wanted].map((lead) => leads[lead].id) }));
+
+export function learned(lead) {
+  const entry = leads[lead];
+  entry.before = entry.status;
+  entry.status = entry.told;
+}
+
+export function forget(lead) {
+  numbers.delete(leads[lead].id);
+  leads[lead] = undefined;
+  freeNumbers.push(lead);
+}
 
 export const soon = () => {
   // The parser lets microtasks run between two elements, which would make a request of each.
@@ -267,6 +329,7 @@ export function watch(slot) {
 export function paint(slot, face) {
   const row = rows[slot];
   row.face = face;
+  popover?.refreshed(slot);
   const { language, host: { label } } = row;
   const look = (language.looks[face] ??= language.texts && {
     tone: bubbles.tone(face),
@@ -300,11 +363,21 @@ export function mark({ states }, state, on) {
   }
 }
 
-export const refreshed = (slot) => popover && attempt(() => popover.refreshed(slot));
+/** How the press of Check again ended that is being told of. */
+let outcome = null;
 
-export const changed = (slot, status, previous, outcome = null) => rows[slot] && dispatch(rows[slot], "lead-light-change", {
-  status: status.status, reason: status.reason ?? null, cause: status.cause ?? null, previous: previous.status, outcome,
-});
+export function changed(slot) {
+  if (!rows[slot]) return;
+  const { status: { status, reason = null, cause = null }, before } = leads[rows[slot].lead];
+  dispatch(rows[slot], "lead-light-change", { status, reason, cause, previous: before?.status ?? status, outcome });
+}
+
+/** A press of Check again ended; with a status if the server could say one. */
+export function checked(lead, told, ended) {
+  outcome = ended;
+  tell(told ?? leads[lead]?.status, bubbles.checked);
+  outcome = null;
+}
 
 export const failed = (slot, code, key) =>
   rows[slot] && dispatch(rows[slot], "lead-light-error", { code, message: word(rows[slot].language, key) });
@@ -358,7 +431,8 @@ export function gesture(kind, slot) {
 
 function loadPopover() {
   coming ??= import(new URL(POPOVER, import.meta.url)).then(async (hands) => {
-    await hands.begin({ settings, rows, word, fill, mark, dispatch, post, attempt, instantiate, bubbles: { view: bubbles.view, see: bubbles.see, refresh: bubbles.refresh, checked: bubbles.checked } });
+    const { name, reason, see, refresh, fault } = bubbles;
+    await hands.begin({ settings, rows, leads, word, fill, mark, dispatch, post, attempt, instantiate, checked, name, reason, see, refresh, fault });
     popover = hands;
     for (const [kind, slot] of heard.splice(0)) popover.gesture(kind, slot);
   }).catch((error) => {

@@ -34,7 +34,7 @@ export function gesture(kind, slot = 0) {
   if (!refocusing) page.attempt(() => module.gesture(kind, slot, Date.now()));
 }
 
-export const refreshed = (slot) => module.refreshed(slot, Date.now());
+export const refreshed = (slot) => page.attempt(() => module.refreshed(slot, Date.now()));
 
 /** An event above the rows. A press in the open row may be one in the popover; so that row is listened to by itself. */
 export function hear(kind, slot, event) {
@@ -142,38 +142,56 @@ export function wait(ms) {
   timer = setTimeout(gesture, ms, "elapsed");
 }
 
-export const view = (slot) => page.bubbles.view(slot);
-export const lead = (slot) => page.rows[slot]?.host.lead ?? undefined;
-export const see = (slot) => page.bubbles.see(slot);
-export const refresh = (slot) => page.bubbles.refresh(slot);
-export const may_check = (slot) => page.dispatch(page.rows[slot], "lead-light-check", {}, true);
-export const checked = (slot, status, outcome) => page.bubbles.checked(slot, status, outcome);
+const told = (slot) => page.leads[page.rows[slot]?.lead]?.status;
 
-export const recheck = async (slot, lead) => {
-  const [status, body, retryAfter] = await page.post(`v1/leads/${lead}/rechecks`);
-  page.attempt(() => module.answer(slot, lead, status, body, retryAfter, Date.now()));
+export const face = (slot) => page.rows[slot]?.face ?? 0;
+export const lead = (slot) => page.rows[slot]?.lead;
+export const field = (slot, name) => {
+  const value = name === "fault" ? page.fault(slot) : told(slot)?.[name];
+  return typeof value === "string" ? value : undefined;
 };
+export const time = (slot, name) => Date.parse(told(slot)?.[name]);
+export const flag = (slot, name) => told(slot)?.[name] === true;
+export const see = (slot) => page.see(slot);
+export const refresh = (slot) => page.refresh(slot);
+export const may_check = (slot) => page.dispatch(page.rows[slot], "lead-light-check", {}, true);
+
+export async function recheck(slot, lead) {
+  const [status, body, retryAt] = await page.post(`v1/leads/${page.leads[lead].id}/rechecks`);
+  page.attempt(() => {
+    const sent = module.answer(slot, lead, status, String(body?.outcome), retryAt);
+    page.checked(lead, body?.outcome && body.status, sent ? "sent" : "fail");
+    refreshed(slot);
+  });
+}
 
 export const accepts = () => Boolean(page.settings.acceptSuggestion);
 
-export const accept = async (slot, lead, address) => {
+export async function accept(slot, lead, address) {
   let saved = true;
   try {
-    await page.settings.acceptSuggestion(lead, address);
+    await page.settings.acceptSuggestion(page.leads[lead].id, address);
   } catch {
     saved = false;
   }
   page.attempt(() => module.accepted(slot, lead, saved, Date.now()));
-};
+}
 
 export const support = () => {
   const { url, email } = page.settings.support ?? {};
   return url ?? (email && `mailto:${email}`);
 };
 
-export const log = (lead) => page.settings.leadLog?.(lead);
+export const log = (slot) => (told(slot)?.standing ? page.settings.leadLog?.(told(slot).lead) : undefined);
 
-export const text = (key) => (key === "support" && page.settings.support?.label) || page.word(language(), key);
+const text = (key) => (key === "support" && page.settings.support?.label) || page.word(language(), key);
+
+export const words = (key, behind) => text(key).split(/\{\w+\}/)[Number(behind)] ?? "";
+
+export function heading(face) {
+  const [status, reason] = [page.name(face), page.reason(face)].map((key) => key && text(key));
+  return reason ? page.fill(text("title.reason"), { status, reason }) : status;
+}
 
 const language = () => row?.language ?? page.rows.find(Boolean).language;
 const formats = new Map();

@@ -1,13 +1,10 @@
 //! What the page knows of its leads, and which of its rows show them: a pure reducer, from what was asked and answered to what is
 //! drawn.
 //!
-//! It never asks the time and never talks to a server. Times are milliseconds since 1970, as the browser counts them. `S` is a
-//! status as the server told it, kept for whoever wants more than its face.
-
-use std::collections::HashMap;
+//! It never asks the time and never talks to a server. Times are milliseconds since 1970, as the browser counts them. Leads and
+//! rows go by numbers that the page gives; ids and whole statuses stay with the page.
 
 use leadlight::api::MAX_STATUSES;
-use leadlight::lead::LeadId;
 use leadlight_view::face::Face;
 use leadlight_view::fault::{Fault, Trouble};
 
@@ -22,49 +19,46 @@ const MOST_UNSEEN: usize = 1_000;
 
 /// The number of a connected element; free to be given again once that is gone.
 pub(crate) type Slot = u32;
-
-/// A status that was read.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Read<S> {
-    pub(crate) lead: LeadId,
-    pub(crate) face: Face,
-    pub(crate) status: S,
-}
+/// The number of a lead; free to be given again once that is forgotten.
+pub(crate) type Lead = u32;
 
 /// What is to be drawn and told after something became known.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Change<S> {
+pub(crate) struct Change {
     /// The rows of the lead.
     pub(crate) slots: Vec<Slot>,
     pub(crate) face: Face,
-    /// The status before, if it looks otherwise now.
-    pub(crate) replaced: Option<S>,
+    /// The lead, if what was told of it now is what is known.
+    pub(crate) learned: Option<Lead>,
+    /// Whether a known status has become another.
+    pub(crate) replaced: bool,
     /// What went wrong, if nothing is known.
     pub(crate) fault: Option<Fault>,
 }
 
-#[derive(Debug)]
-struct Lead<S> {
-    known: Option<Known<S>>,
+#[derive(Debug, Default)]
+struct Entry {
+    known: Option<Known>,
     trouble: Option<(f64, Trouble)>,
     /// Whether it is queued or asked for.
     asked: bool,
     slots: Vec<Slot>,
+    /// Whether the page has a lead of this number.
+    used: bool,
 }
 
-#[derive(Debug)]
-struct Known<S> {
+#[derive(Clone, Copy, Debug)]
+struct Known {
     face: Face,
-    status: S,
     read_at: f64,
     /// Given by the page, which renews it by itself.
     preset: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Row {
     /// The lead, if the page named one that can exist.
-    lead: Option<LeadId>,
+    lead: Option<Lead>,
     /// Whether it may be asked about without being looked at.
     seen: bool,
 }
@@ -72,18 +66,20 @@ struct Row {
 #[derive(Debug)]
 struct Batch {
     request: u32,
-    leads: Vec<LeadId>,
+    leads: Vec<Lead>,
     sent_at: f64,
 }
 
 /// Everything that is known.
-#[derive(Debug)]
-pub(crate) struct Statuses<S> {
-    leads: HashMap<LeadId, Lead<S>>,
+#[derive(Debug, Default)]
+pub(crate) struct Statuses {
+    /// By number.
+    leads: Vec<Entry>,
     /// By slot.
     rows: Vec<Option<Row>>,
     connected: usize,
-    queue: Vec<LeadId>,
+    used: usize,
+    queue: Vec<Lead>,
     under_way: Vec<Batch>,
     /// The number of the last request.
     requests: u32,
@@ -91,91 +87,66 @@ pub(crate) struct Statuses<S> {
     kept: usize,
 }
 
-impl<S> Default for Statuses<S> {
-    fn default() -> Self {
-        Self {
-            leads: HashMap::new(),
-            rows: Vec::new(),
-            connected: 0,
-            queue: Vec::new(),
-            under_way: Vec::new(),
-            requests: 0,
-            kept: 0,
-        }
-    }
-}
-
-impl<S> Default for Lead<S> {
-    fn default() -> Self {
-        Self {
-            known: None,
-            trouble: None,
-            asked: false,
-            slots: Vec::new(),
-        }
-    }
-}
-
-impl<S: Clone> Statuses<S> {
+impl Statuses {
     /// A row of `lead` appeared, or was given to it. Says whether it is to be watched: whether to ask about it is decided when
     /// somebody scrolls to it.
-    pub(crate) fn connect(&mut self, slot: Slot, lead: Option<LeadId>, now: f64) -> bool {
+    pub(crate) fn connect(&mut self, slot: Slot, lead: Option<Lead>, now: f64) -> bool {
         self.disconnect(slot);
-        let place = usize::try_from(slot).unwrap_or_default();
-        if self.rows.len() <= place {
-            self.rows.resize_with(place + 1, || None);
-        }
         let seen = self.connected < MOST_UNSEEN;
-        if let Some(row) = self.rows.get_mut(place) {
-            *row = Some(Row {
-                lead: lead.clone(),
-                seen,
-            });
-            self.connected += 1;
-        }
+        *at(&mut self.rows, slot) = Some(Row { lead, seen });
+        self.connected += 1;
         let Some(lead) = lead else { return false };
-        let entry = self.leads.entry(lead.clone()).or_default();
+        let entry = self.entry(lead);
         entry.slots.push(slot);
+        let unknown = entry.known.is_none();
         if seen {
-            self.want(&lead, now);
-            return false;
+            self.want(lead, now);
         }
-        entry.known.is_none()
+        unknown && !seen
     }
 
     /// A row went away.
     pub(crate) fn disconnect(&mut self, slot: Slot) {
-        let place = usize::try_from(slot).unwrap_or_default();
-        let Some(row) = self.rows.get_mut(place).and_then(Option::take) else {
-            return;
-        };
-        self.connected -= 1;
-        if let Some(entry) = row.lead.and_then(|lead| self.leads.get_mut(&lead)) {
-            entry.slots.retain(|other| *other != slot);
+        if let Some(row) = at(&mut self.rows, slot).take() {
+            self.connected -= 1;
+            if let Some(lead) = row.lead {
+                self.entry(lead).slots.retain(|other| *other != slot);
+            }
         }
-        if self.leads.len() > self.kept + MOST_UNSHOWN {
-            self.leads
-                .retain(|_, lead| !lead.slots.is_empty() || lead.asked);
-            self.kept = self.leads.len();
+    }
+
+    /// The leads that no row shows any longer, if there are too many of them. They are forgotten.
+    pub(crate) fn forget(&mut self) -> Vec<Lead> {
+        if self.used <= self.kept + MOST_UNSHOWN {
+            return Vec::new();
         }
+        let mut forgotten = Vec::new();
+        for (lead, entry) in (0..).zip(&mut self.leads) {
+            if entry.used && entry.slots.is_empty() && !entry.asked {
+                *entry = Entry::default();
+                forgotten.push(lead);
+            }
+        }
+        self.used -= forgotten.len();
+        self.kept = self.used;
+        forgotten
     }
 
     /// Somebody scrolled to a row, or looks at it.
     pub(crate) fn see(&mut self, slot: Slot, now: f64) {
-        if let Some(row) = self.row_mut(slot) {
+        if let Some(row) = at(&mut self.rows, slot) {
             row.seen = true;
         }
-        if let Some(lead) = self.lead(slot).cloned() {
-            self.want(&lead, now);
+        if let Some(lead) = self.lead(slot) {
+            self.want(lead, now);
         }
     }
 
     /// Queues `lead`, unless it is known well enough, is asked for already, or failed a moment ago.
-    fn want(&mut self, lead: &LeadId, now: f64) {
-        let entry = self.leads.entry(lead.clone()).or_default();
+    fn want(&mut self, lead: Lead, now: f64) {
+        let entry = self.entry(lead);
         let fresh = entry
             .known
-            .as_ref()
             .is_some_and(|known| known.preset || now - known.read_at < FRESH_MS);
         let too_early = entry
             .trouble
@@ -188,38 +159,38 @@ impl<S: Clone> Statuses<S> {
     /// Queues every lead that was seen and is not known well enough.
     pub(crate) fn want_seen(&mut self, now: f64) {
         let rows = self.rows.iter().flatten().filter(|row| row.seen);
-        let leads: Vec<LeadId> = rows.filter_map(|row| row.lead.clone()).collect();
+        let leads: Vec<Lead> = rows.filter_map(|row| row.lead).collect();
         for lead in leads {
-            self.want(&lead, now);
+            self.want(lead, now);
         }
     }
 
     /// Queues the lead of a row, however well it is known.
     pub(crate) fn refresh(&mut self, slot: Slot) {
-        if let Some(lead) = self.lead(slot).cloned() {
-            self.ask(&lead);
+        if let Some(lead) = self.lead(slot) {
+            self.ask(lead);
         }
     }
 
-    fn ask(&mut self, lead: &LeadId) {
-        let entry = self.leads.entry(lead.clone()).or_default();
+    fn ask(&mut self, lead: Lead) {
+        let entry = self.entry(lead);
         if !entry.asked {
             entry.asked = true;
-            self.queue.push(lead.clone());
+            self.queue.push(lead);
         }
     }
 
     /// Forgets all failures: the page has new credentials.
     pub(crate) fn forgive(&mut self) {
-        for lead in self.leads.values_mut() {
-            lead.trouble = None;
+        for entry in &mut self.leads {
+            entry.trouble = None;
         }
     }
 
     /// Takes note of a request for `leads` that left at `sent_at`, and numbers it.
-    pub(crate) fn expect(&mut self, leads: Vec<LeadId>, sent_at: f64) -> u32 {
+    pub(crate) fn expect(&mut self, leads: Vec<Lead>, sent_at: f64) -> u32 {
         for lead in &leads {
-            self.leads.entry(lead.clone()).or_default().asked = true;
+            self.entry(*lead).asked = true;
         }
         self.requests += 1;
         self.under_way.push(Batch {
@@ -231,7 +202,7 @@ impl<S: Clone> Statuses<S> {
     }
 
     /// Takes what is queued, as numbered requests of as many leads as one can carry.
-    pub(crate) fn take_requests(&mut self, now: f64) -> Vec<(u32, Vec<LeadId>)> {
+    pub(crate) fn take_requests(&mut self, now: f64) -> Vec<(u32, Vec<Lead>)> {
         let queue = std::mem::take(&mut self.queue);
         queue
             .chunks(MAX_STATUSES)
@@ -239,15 +210,15 @@ impl<S: Clone> Statuses<S> {
             .collect()
     }
 
-    /// A request is answered. One that nobody waits for any longer changes nothing.
+    /// A request is answered with the faces of some leads. One that nobody waits for any longer changes nothing.
     ///
     /// A lead of which something newer is known keeps that: its recheck may have overtaken this answer.
     pub(crate) fn answer(
         &mut self,
         request: u32,
-        reply: Result<Vec<Read<S>>, Trouble>,
+        reply: Result<&[(Lead, Face)], Trouble>,
         now: f64,
-    ) -> Vec<Change<S>> {
+    ) -> Vec<Change> {
         let index = self
             .under_way
             .iter()
@@ -255,114 +226,111 @@ impl<S: Clone> Statuses<S> {
         let Some(batch) = index.map(|index| self.under_way.swap_remove(index)) else {
             return Vec::new();
         };
-        let trouble = reply
-            .as_ref()
-            .err()
-            .copied()
-            .unwrap_or(Fault::Unavailable.into());
-        let mut read = reply.unwrap_or_default();
+        let (told, trouble) = match reply {
+            Ok(told) => (told, Fault::Unavailable.into()),
+            Err(trouble) => (&[][..], trouble),
+        };
         let mut changes = Vec::with_capacity(batch.leads.len());
         for lead in batch.leads {
-            let entry = self.leads.entry(lead.clone()).or_default();
+            let entry = self.entry(lead);
             entry.asked = false;
             let overtaken = entry
                 .known
-                .as_ref()
                 .is_some_and(|known| known.read_at > batch.sent_at);
-            let told = read.iter().position(|read| read.lead == lead);
-            let change = match told.map(|index| read.swap_remove(index)) {
-                Some(_) if overtaken => entry.change(None),
-                Some(read) => entry.learn(read, now, false),
+            let told = told.iter().find(|(other, _)| *other == lead);
+            changes.push(match told {
+                Some(_) if overtaken => entry.change(),
+                Some((_, face)) => entry.learn(lead, *face, now, false),
                 None => {
                     entry.trouble = Some((now, trouble));
-                    entry.change(None)
+                    entry.change()
                 }
-            };
-            changes.push(change);
+            });
         }
         changes
     }
 
     /// Gives up everything that is queued or under way.
-    pub(crate) fn give_up(&mut self, trouble: Trouble, now: f64) -> Vec<Change<S>> {
+    pub(crate) fn give_up(&mut self, fault: Fault, now: f64) -> Vec<Change> {
         self.take_requests(now);
-        let requests: Vec<u32> = self.under_way.iter().map(|batch| batch.request).collect();
-        requests
-            .into_iter()
-            .flat_map(|request| self.answer(request, Err(trouble), now))
-            .collect()
+        let mut changes = Vec::new();
+        while let Some(request) = self.under_way.first().map(|batch| batch.request) {
+            changes.extend(self.answer(request, Err(fault.into()), now));
+        }
+        changes
     }
 
-    /// Something was read otherwise: given by the page (`preset`), or the answer to a press of Check again.
-    pub(crate) fn learn(&mut self, read: Read<S>, now: f64, preset: bool) -> Change<S> {
-        let entry = self.leads.entry(read.lead.clone()).or_default();
-        entry.learn(read, now, preset)
+    /// Something was told otherwise: by the page (`preset`), or in answer to a press of Check again.
+    pub(crate) fn learn(&mut self, lead: Lead, face: Face, now: f64, preset: bool) -> Change {
+        self.entry(lead).learn(lead, face, now, preset)
     }
 
-    /// How a row is to be drawn.
-    pub(crate) fn face(&self, slot: Slot) -> Face {
-        match self.view(slot) {
-            Ok(Some((face, _))) => face,
-            Ok(None) => Face::Loading,
-            Err(_) => Face::Failed,
+    /// What is known of the lead of a row, and what went wrong if that is nothing. A status that could not be renewed is still shown.
+    pub(crate) fn view(&mut self, slot: Slot) -> (Face, Option<Fault>) {
+        match self.lead(slot) {
+            Some(lead) => {
+                let Change { face, fault, .. } = self.entry(lead).change();
+                (face, fault)
+            }
+            None => (Face::Failed, Some(Fault::InvalidLead)),
         }
     }
 
-    /// What is known of the lead of a row: nothing yet, a status, or why there is none. A status that could not be renewed is still
-    /// shown.
-    pub(crate) fn view(&self, slot: Slot) -> Result<Option<(Face, &S)>, Fault> {
-        let lead = self.lead(slot).ok_or(Fault::InvalidLead)?;
-        let Some(entry) = self.leads.get(lead) else {
-            return Ok(None);
-        };
-        match (&entry.known, entry.fault()) {
-            (Some(known), _) => Ok(Some((known.face, &known.status))),
-            (None, Some(fault)) => Err(fault),
-            (None, None) => Ok(None),
+    fn lead(&mut self, slot: Slot) -> Option<Lead> {
+        at(&mut self.rows, slot).as_ref()?.lead
+    }
+
+    fn entry(&mut self, lead: Lead) -> &mut Entry {
+        let entry = at(&mut self.leads, lead);
+        if !entry.used {
+            entry.used = true;
+            self.used += 1;
         }
-    }
-
-    fn lead(&self, slot: Slot) -> Option<&LeadId> {
-        let row = self.rows.get(usize::try_from(slot).ok()?)?.as_ref()?;
-        row.lead.as_ref()
-    }
-
-    fn row_mut(&mut self, slot: Slot) -> Option<&mut Row> {
-        self.rows.get_mut(usize::try_from(slot).ok()?)?.as_mut()
+        entry
     }
 }
 
-impl<S: Clone> Lead<S> {
-    fn learn(&mut self, read: Read<S>, now: f64, preset: bool) -> Change<S> {
+impl Entry {
+    fn learn(&mut self, lead: Lead, face: Face, now: f64, preset: bool) -> Change {
         self.trouble = None;
         let before = self.known.replace(Known {
-            face: read.face,
-            status: read.status,
+            face,
             read_at: now,
             preset,
         });
-        let replaced = before.filter(|before| before.face != read.face);
-        self.change(replaced.map(|before| before.status))
-    }
-
-    fn change(&self, replaced: Option<S>) -> Change<S> {
-        let fault = self.fault().filter(|_| self.known.is_none());
         Change {
-            slots: self.slots.clone(),
-            face: match (&self.known, fault) {
-                (Some(known), _) => known.face,
-                (None, Some(_)) => Face::Failed,
-                (None, None) => Face::Loading,
-            },
-            replaced,
-            fault,
+            learned: Some(lead),
+            replaced: before.is_some_and(|before| before.face != face),
+            ..self.change()
         }
     }
 
-    fn fault(&self) -> Option<Fault> {
-        let (_, trouble) = self.trouble.filter(|_| !self.asked)?;
-        Some(trouble.fault)
+    fn change(&self) -> Change {
+        let trouble = self.trouble.filter(|_| !self.asked && self.known.is_none());
+        let fault = trouble.map(|(_, trouble)| trouble.fault);
+        let unknown = if fault.is_some() {
+            Face::Failed
+        } else {
+            Face::Loading
+        };
+        Change {
+            slots: self.slots.clone(),
+            face: self.known.map_or(unknown, |known| known.face),
+            learned: None,
+            replaced: false,
+            fault,
+        }
     }
+}
+
+/// The place of a number in a list that grows as the numbers do.
+fn at<T: Default>(list: &mut Vec<T>, number: u32) -> &mut T {
+    let place = usize::try_from(number).unwrap_or_default();
+    if list.len() <= place {
+        list.resize_with(place + 1, T::default);
+    }
+    #[expect(clippy::indexing_slicing, reason = "the list is at least that long")]
+    &mut list[place]
 }
 
 #[cfg(test)]
@@ -373,237 +341,214 @@ mod tests {
 
     const ACTIVE: Face = Face::Status(Status::Standing(Standing::Active));
     const SOFT: Face = Face::Status(Status::SoftBouncing);
-
-    fn id(text: &str) -> LeadId {
-        LeadId::parse(text).unwrap()
-    }
-
-    fn read(lead: &str, face: Face) -> Read<&'static str> {
-        Read {
-            lead: id(lead),
-            face,
-            status: face.tone(),
-        }
-    }
+    const A: Lead = 7;
+    const B: Lead = 8;
 
     /// Shows `leads` in rows from `first` on, and answers what is asked for.
-    #[track_caller]
     fn show(
-        statuses: &mut Statuses<&'static str>,
+        statuses: &mut Statuses,
         now: f64,
         first: Slot,
-        leads: &[&str],
-    ) -> Vec<(u32, Vec<LeadId>)> {
+        leads: &[Lead],
+    ) -> Vec<(u32, Vec<Lead>)> {
         for (slot, lead) in (first..).zip(leads) {
-            statuses.connect(slot, Some(id(lead)), now);
+            statuses.connect(slot, Some(*lead), now);
         }
         statuses.take_requests(now)
     }
 
-    #[track_caller]
-    fn only(requests: impl AsRef<[(u32, Vec<LeadId>)]>) -> u32 {
-        let requests = requests.as_ref();
-        let [(request, _)] = requests else {
-            panic!("not one request: {requests:?}");
-        };
-        *request
+    /// Shows a lead in row 0, and tells its face at time 10.
+    fn showing(lead: Lead, face: Face) -> Statuses {
+        let mut statuses = Statuses::default();
+        assert_eq!(show(&mut statuses, 0.0, 0, &[lead]), [(1, vec![lead])]);
+        statuses.answer(1, Ok(&[(lead, face)]), 10.0);
+        statuses
     }
 
     #[test]
     fn a_lead_shown_twice_is_asked_for_once() {
         let mut statuses = Statuses::default();
-        let requests = show(&mut statuses, 0.0, 0, &["a", "b", "a"]);
-        assert_eq!(requests, [(1, vec![id("a"), id("b")])]);
-        assert_eq!(show(&mut statuses, 1.0, 3, &["a"]), [], "it is on its way");
-        let changes = statuses.answer(1, Ok(vec![read("a", ACTIVE)]), 2.0);
+        let requests = show(&mut statuses, 0.0, 0, &[A, B, A]);
+        assert_eq!(requests, [(1, vec![A, B])]);
+        assert_eq!(show(&mut statuses, 1.0, 3, &[A]), [], "it is on its way");
+        let changes = statuses.answer(1, Ok(&[(A, ACTIVE)]), 2.0);
         assert_eq!(changes[0].slots, [0, 2, 3], "all its rows are drawn");
     }
 
     #[test]
     fn a_request_carries_at_most_a_hundred_leads() {
-        let mut statuses: Statuses<&str> = Statuses::default();
-        for lead in 0..250 {
-            statuses.connect(lead, Some(id(&lead.to_string())), 0.0);
-        }
-        let requests = statuses.take_requests(0.0);
+        let mut statuses = Statuses::default();
+        let leads: Vec<Lead> = (0..250).collect();
+        let requests = show(&mut statuses, 0.0, 0, &leads);
         let sizes: Vec<usize> = requests.iter().map(|(_, leads)| leads.len()).collect();
         assert_eq!(sizes, [100, 100, 50]);
     }
 
     #[test]
     fn beyond_a_thousand_rows_a_lead_is_asked_for_when_it_is_seen() {
-        let mut statuses: Statuses<&str> = Statuses::default();
+        let mut statuses = Statuses::default();
         let watched: Vec<Slot> = (0..1_003)
-            .filter(|slot| statuses.connect(*slot, Some(id(&slot.to_string())), 0.0))
+            .filter(|slot| statuses.connect(*slot, Some(*slot), 0.0))
             .collect();
         assert_eq!(watched, [1_000, 1_001, 1_002]);
-        let asked: usize = statuses
-            .take_requests(0.0)
-            .iter()
-            .map(|(_, leads)| leads.len())
-            .sum();
+        let requests = statuses.take_requests(0.0);
+        let asked: usize = requests.iter().map(|(_, leads)| leads.len()).sum();
         assert_eq!(asked, 1_000);
         statuses.want_seen(FRESH_MS);
         assert_eq!(statuses.take_requests(0.0), [], "nobody has seen them");
         statuses.see(1_001, 1.0);
-        assert_eq!(statuses.take_requests(1.0), [(11, vec![id("1001")])]);
+        assert_eq!(statuses.take_requests(1.0), [(11, vec![1_001])]);
         statuses.see(1_001, 2.0);
         assert_eq!(statuses.take_requests(2.0), [], "it is on its way");
     }
 
     #[test]
-    fn a_row_that_is_not_watched_makes_room_when_it_goes() {
-        let mut statuses: Statuses<&str> = Statuses::default();
+    fn a_row_that_goes_makes_room_for_one_that_is_asked_about_at_once() {
+        let mut statuses = Statuses::default();
         for slot in 0..1_000 {
-            statuses.connect(slot, Some(id(&slot.to_string())), 0.0);
+            statuses.connect(slot, Some(slot), 0.0);
         }
         statuses.disconnect(7);
-        assert!(!statuses.connect(7, Some(id("another")), 1.0));
+        assert!(!statuses.connect(7, Some(1_007), 1.0));
     }
 
     #[test]
     fn what_is_fresh_is_not_asked_for_again() {
-        let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        statuses.answer(request, Ok(vec![read("a", ACTIVE)]), 10.0);
-        assert_eq!(show(&mut statuses, FRESH_MS, 1, &["a"]), []);
+        let mut statuses = showing(A, ACTIVE);
+        assert_eq!(show(&mut statuses, FRESH_MS, 1, &[A]), []);
         assert_eq!(
-            show(&mut statuses, FRESH_MS + 10.0, 2, &["a"]),
-            [(2, vec![id("a")])]
+            show(&mut statuses, FRESH_MS + 10.0, 2, &[A]),
+            [(2, vec![A])]
         );
     }
 
     #[test]
     fn what_the_page_gave_is_never_asked_for_unless_the_page_wants_it() {
         let mut statuses = Statuses::default();
-        statuses.learn(read("a", ACTIVE), 0.0, true);
-        assert_eq!(show(&mut statuses, 10.0 * FRESH_MS, 0, &["a"]), []);
-        assert_eq!(statuses.face(0), ACTIVE);
+        statuses.learn(A, ACTIVE, 0.0, true);
+        assert_eq!(show(&mut statuses, 10.0 * FRESH_MS, 0, &[A]), []);
+        assert_eq!(statuses.view(0), (ACTIVE, None));
         statuses.refresh(0);
-        let request = only(statuses.take_requests(1.0));
-        let changes = statuses.answer(request, Ok(vec![read("a", SOFT)]), 2.0);
-        assert_eq!(changes[0].replaced, Some("active"));
-        assert_eq!(statuses.face(0), SOFT);
+        assert_eq!(statuses.take_requests(1.0), [(1, vec![A])]);
+        let changes = statuses.answer(1, Ok(&[(A, SOFT)]), 2.0);
+        assert!(changes[0].replaced);
+        assert_eq!(statuses.view(0), (SOFT, None));
     }
 
     #[test]
     fn a_failure_is_left_alone_for_a_while_and_tried_again_on_the_next_intent() {
         let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        let changes = statuses.answer(request, Err(Fault::Offline.into()), 100.0);
+        show(&mut statuses, 0.0, 0, &[A]);
+        let changes = statuses.answer(1, Err(Fault::Offline.into()), 100.0);
         assert_eq!(changes[0].fault, Some(Fault::Offline));
-        assert_eq!(statuses.view(0), Err(Fault::Offline));
+        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::Offline)));
         statuses.see(0, 200.0);
         assert_eq!(statuses.take_requests(200.0), []);
         statuses.see(0, 100.0 + RETRY_MS);
-        assert_eq!(statuses.take_requests(3_000.0), [(2, vec![id("a")])]);
-        assert_eq!(statuses.face(0), Face::Loading);
+        assert_eq!(statuses.take_requests(3_000.0), [(2, vec![A])]);
+        assert_eq!(statuses.view(0), (Face::Loading, None));
     }
 
     #[test]
     fn a_busy_server_is_asked_when_it_said() {
         let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
+        show(&mut statuses, 0.0, 0, &[A]);
         let trouble = Trouble {
             fault: Fault::Busy,
             retry_at: Some(30_000.0),
         };
-        statuses.answer(request, Err(trouble), 1.0);
+        statuses.answer(1, Err(trouble), 1.0);
         statuses.see(0, 29_999.0);
         assert_eq!(statuses.take_requests(29_999.0), []);
         statuses.see(0, 30_000.0);
-        assert_eq!(statuses.take_requests(30_000.0).len(), 1);
+        assert_eq!(statuses.take_requests(30_000.0), [(2, vec![A])]);
     }
 
     #[test]
     fn new_credentials_are_tried_at_once() {
         let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        statuses.answer(request, Err(Fault::Unauthorised.into()), 1.0);
+        show(&mut statuses, 0.0, 0, &[A]);
+        statuses.answer(1, Err(Fault::Unauthorised.into()), 1.0);
         statuses.forgive();
         statuses.want_seen(2.0);
-        assert_eq!(statuses.take_requests(2.0).len(), 1);
+        assert_eq!(statuses.take_requests(2.0), [(2, vec![A])]);
     }
 
     #[test]
     fn a_lead_that_the_answer_leaves_out_is_not_loading_for_ever() {
         let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a", "b"]));
-        statuses.answer(request, Ok(vec![read("b", ACTIVE)]), 1.0);
-        assert_eq!(statuses.view(0), Err(Fault::Unavailable));
-        assert_eq!(statuses.view(1), Ok(Some((ACTIVE, &"active"))));
+        show(&mut statuses, 0.0, 0, &[A, B]);
+        statuses.answer(1, Ok(&[(B, ACTIVE)]), 1.0);
+        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::Unavailable)));
+        assert_eq!(statuses.view(1), (ACTIVE, None));
     }
 
     #[test]
     fn an_answer_overtaken_by_a_recheck_changes_nothing() {
-        let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        statuses.answer(request, Ok(vec![read("a", SOFT)]), 1.0);
+        let mut statuses = showing(A, SOFT);
         statuses.refresh(0);
-        let request = only(statuses.take_requests(2.0));
-        let change = statuses.learn(read("a", ACTIVE), 4.0, false);
-        assert_eq!(change.replaced, Some("soft-bouncing"));
-        let changes = statuses.answer(request, Ok(vec![read("a", SOFT)]), 5.0);
-        assert_eq!(changes[0].replaced, None);
-        assert_eq!(statuses.face(0), ACTIVE);
+        statuses.take_requests(20.0);
+        assert!(statuses.learn(A, ACTIVE, 40.0, false).replaced);
+        let changes = statuses.answer(2, Ok(&[(A, SOFT)]), 50.0);
+        assert_eq!((changes[0].learned, changes[0].replaced), (None, false));
+        assert_eq!(statuses.view(0), (ACTIVE, None));
     }
 
     #[test]
     fn a_status_that_could_not_be_renewed_is_still_shown() {
-        let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        statuses.answer(request, Ok(vec![read("a", SOFT)]), 1.0);
+        let mut statuses = showing(A, SOFT);
         statuses.refresh(0);
-        let request = only(statuses.take_requests(2.0));
-        let changes = statuses.answer(request, Err(Fault::Offline.into()), 3.0);
+        statuses.take_requests(20.0);
+        let changes = statuses.answer(2, Err(Fault::Offline.into()), 30.0);
         assert_eq!((changes[0].face, changes[0].fault), (SOFT, None));
-        assert_eq!(statuses.face(0), SOFT);
+        assert_eq!(statuses.view(0), (SOFT, None));
     }
 
     #[test]
     fn a_row_that_is_given_to_another_lead_shows_that_one() {
         let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        let requests = show(&mut statuses, 1.0, 0, &["b"]);
-        assert_eq!(requests, [(2, vec![id("b")])]);
-        let changes = statuses.answer(request, Ok(vec![read("a", SOFT)]), 2.0);
+        show(&mut statuses, 0.0, 0, &[A]);
+        assert_eq!(show(&mut statuses, 1.0, 0, &[B]), [(2, vec![B])]);
+        let changes = statuses.answer(1, Ok(&[(A, SOFT)]), 2.0);
         assert!(changes[0].slots.is_empty(), "no row shows it any longer");
-        assert_eq!(statuses.face(0), Face::Loading);
-        statuses.answer(2, Ok(vec![read("b", ACTIVE)]), 3.0);
-        assert_eq!(statuses.face(0), ACTIVE);
+        assert_eq!(statuses.view(0), (Face::Loading, None));
+        statuses.answer(2, Ok(&[(B, ACTIVE)]), 3.0);
+        assert_eq!(statuses.view(0), (ACTIVE, None));
     }
 
     #[test]
     fn a_row_without_a_lead_says_so() {
-        let mut statuses: Statuses<&str> = Statuses::default();
+        let mut statuses = Statuses::default();
         assert!(!statuses.connect(0, None, 0.0));
-        assert_eq!(statuses.view(0), Err(Fault::InvalidLead));
+        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::InvalidLead)));
         assert_eq!(statuses.take_requests(0.0), []);
     }
 
     #[test]
     fn what_is_given_up_fails_once_and_its_answer_comes_too_late() {
         let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["a"]));
-        statuses.connect(1, Some(id("b")), 1.0);
-        let changes = statuses.give_up(Fault::Unconfigured.into(), 2.0);
-        assert_eq!(changes.len(), 2);
-        assert_eq!(statuses.view(1), Err(Fault::Unconfigured));
-        assert_eq!(statuses.answer(request, Ok(vec![read("a", SOFT)]), 3.0), []);
+        show(&mut statuses, 0.0, 0, &[A]);
+        statuses.connect(1, Some(B), 1.0);
+        assert_eq!(statuses.give_up(Fault::Unconfigured, 2.0).len(), 2);
+        assert_eq!(statuses.view(1), (Face::Failed, Some(Fault::Unconfigured)));
+        assert_eq!(statuses.answer(1, Ok(&[(A, SOFT)]), 3.0), []);
     }
 
     #[test]
     fn leads_that_scrolled_away_are_forgotten_in_the_end() {
-        let mut statuses = Statuses::default();
-        let request = only(show(&mut statuses, 0.0, 0, &["kept"]));
-        statuses.answer(request, Ok(vec![read("kept", ACTIVE)]), 1.0);
-        for lead in 0..3 * MOST_UNSHOWN {
-            let lead = lead.to_string();
-            let request = only(show(&mut statuses, 0.0, 1, &[&lead]));
-            statuses.answer(request, Ok(vec![read(&lead, ACTIVE)]), 1.0);
+        let mut statuses = showing(A, ACTIVE);
+        let mut free: Vec<Lead> = (100..100 + 3_000).collect();
+        for round in 1..7_000 {
+            let lead = free.pop().expect("numbers come back");
+            statuses.connect(1, Some(lead), 0.0);
+            for (request, leads) in statuses.take_requests(0.0) {
+                statuses.answer(request, Ok(&[(leads[0], ACTIVE)]), f64::from(round));
+            }
             statuses.disconnect(1);
+            free.extend(statuses.forget());
         }
-        assert!(statuses.leads.len() <= 2 + MOST_UNSHOWN);
-        assert_eq!(statuses.face(0), ACTIVE);
+        assert!(statuses.used <= 2 + MOST_UNSHOWN);
+        assert_eq!(statuses.view(0), (ACTIVE, None), "what is shown is kept");
+        assert!(!free.contains(&A));
     }
 }

@@ -1,18 +1,21 @@
 //! The inside of the popover, drawn by Yew.
+//!
+//! Every part comes from [`part`] or [`control`]: what `html!` writes out for an element weighs more than all that is said here.
 
 use leadlight::api::Outcome;
-use yew::{Component, Context, Html, Properties, html};
+use yew::{AttrValue, Callback, Component, Context, Html, MouseEvent, Properties, html};
 
 use crate::content::{Content, Ending, Offer, Sentence};
 use crate::dates::distance;
 use crate::intent::Slot;
-use crate::{check_again, drawn, exact, iso, relative, take, text};
+use crate::{check_again, drawn, exact, heading, iso, relative, take, words};
 
 /// What the popover shows, and of whom.
 #[derive(Clone, Debug, Default, PartialEq, Properties)]
 pub(crate) struct Shown {
     pub(crate) slot: Slot,
-    pub(crate) lead: String,
+    /// The number of the lead.
+    pub(crate) lead: u32,
     pub(crate) content: Option<Content>,
     /// Whether the suggested address can be taken by a press.
     pub(crate) accept: Offer,
@@ -40,35 +43,7 @@ impl Component for Body {
         let Some(said) = &shown.content else {
             return Html::default();
         };
-        let (slot, now) = (shown.slot, shown.now);
-        // While it is only previewed, Tab passes by: fifty bubbles are fifty stops, not a hundred.
-        let tabindex = if shown.pinned { "0" } else { "-1" };
-        let link = |part: &'static str, href: &Option<String>, key: &str| {
-            href.as_ref().map(|href| {
-                html! { <a {part} href={href.clone()} target="_blank" {tabindex}>{ text(key) }</a> }
-            })
-        };
-        html! {
-            <div key={shown.lead.clone()} class="content">
-                <h2 id="title" part="title">{ title(said) }</h2>
-                { said.since.as_ref().map(|since| html! { <p class="since">{ sentence(since, now) }</p> }) }
-                <p part="reason">{ text(&said.meaning) }</p>
-                { said.suggestion.as_ref().map(|address| suggestion(shown, address, tabindex)) }
-                { said.advice.as_ref().map(|advice| html! { <p part="advice">{ sentence(advice, now) }</p> }) }
-                { said.diagnostic.as_ref().map(|diagnostic| html! {
-                    <details>
-                        <summary {tabindex}>{ text("provider_text") }</summary>
-                        <q>{ diagnostic }</q>
-                    </details>
-                }) }
-                { button("action", said.check_again, tabindex, ["check.again", "check.checking"].map(text), move || check_again(slot, now)) }
-                <p part="result" role="status" class={said.ending.as_ref().map(class)}>
-                    { said.ending.as_ref().map(|ending| outcome(ending, now)) }
-                </p>
-                { link("support", &shown.support, "support") }
-                { link("log", &shown.log, "log") }
-            </div>
-        }
+        html! { <div key={shown.lead} class="content">{ parts(shown, said) }</div> }
     }
 
     fn rendered(&mut self, context: &Context<Self>, _: bool) {
@@ -76,80 +51,131 @@ impl Component for Body {
     }
 }
 
-fn title(said: &Content) -> String {
-    let name = text(&said.name);
-    match &said.reason {
-        Some(reason) => text("title.reason")
-            .replace("{status}", &name)
-            .replace("{reason}", &text(reason)),
-        None => name,
+fn parts(shown: &Shown, said: &Content) -> Vec<Html> {
+    let (slot, now) = (shown.slot, shown.now);
+    // While it is only previewed, Tab passes by: fifty bubbles are fifty stops, not a hundred.
+    let tabindex = if shown.pinned { "0" } else { "-1" };
+    let mut parts = vec![part(
+        "h2",
+        "title",
+        vec![heading(said.face.number()).into()],
+    )];
+    if let Some(since) = said.since {
+        parts.push(part("p", "since", sentence("since", Some(since), now)));
     }
+    parts.push(part("p", "reason", sentence(&said.meaning, None, now)));
+    if let Some(address) = &said.suggestion {
+        let [before, behind] = around("suggestion");
+        let address_html = part("bdi", "address", vec![address.into()]);
+        parts.push(part(
+            "p",
+            "suggestion",
+            vec![before.into(), address_html, behind.into()],
+        ));
+        let [before, behind] = around("suggestion.use");
+        let taken = address.clone();
+        parts.push(control(
+            "suggestion-action",
+            shown.accept,
+            tabindex,
+            [before.as_str(), address, &behind].concat(),
+            Callback::from(move |_| take(slot, &taken, now)),
+        ));
+    }
+    if let Some(Sentence { key, time }) = &said.advice {
+        parts.push(part("p", "advice", sentence(key, *time, now)));
+    }
+    if let Some(diagnostic) = &said.diagnostic {
+        let summary = html! { <summary {tabindex}>{ words("provider_text", false) }</summary> };
+        let quoted = part("q", "diagnostic", vec![diagnostic.into()]);
+        parts.push(part("details", "provider", vec![summary, quoted]));
+    }
+    let key = if said.check_again == Offer::Sending {
+        "check.checking"
+    } else {
+        "check.again"
+    };
+    parts.push(control(
+        "action",
+        said.check_again,
+        tabindex,
+        words(key, false),
+        Callback::from(move |_| check_again(slot, now)),
+    ));
+    let ending = said.ending.as_ref();
+    let outcome = ending.map(|ending| match ending.outcome {
+        Outcome::Sent => "sent",
+        Outcome::Fail => "fail",
+    });
+    let told = ending.map(|ending| told(ending, now));
+    parts.push(html! { <p part="result" role="status" data-outcome={outcome}>{ told.unwrap_or_default() }</p> });
+    for (key, href) in [("support", &shown.support), ("log", &shown.log)] {
+        if let Some(href) = href {
+            let href = AttrValue::from(href.clone());
+            parts.push(
+                html! { <a part={key} {href} {tabindex} target="_blank">{ words(key, false) }</a> },
+            );
+        }
+    }
+    parts
 }
 
-fn button(
+#[inline(never)]
+#[expect(
+    clippy::ignored_unit_patterns,
+    reason = "in what `html!` writes for a tag whose name is a variable"
+)]
+fn part(tag: &'static str, part: &'static str, children: Vec<Html>) -> Html {
+    // Only the heading is pointed at by its id.
+    let id = (part == "title").then_some(part);
+    html! { <@{tag} {id} {part}>{ children }</@> }
+}
+
+fn control(
     part: &'static str,
     offer: Offer,
     tabindex: &'static str,
-    [words, meanwhile]: [String; 2],
-    press: impl Fn() + 'static,
+    words: String,
+    onclick: Callback<MouseEvent>,
 ) -> Html {
-    let sending = offer == Offer::Sending;
-    if offer == Offer::None {
-        return Html::default();
-    }
-    html! {
-        <button type="button" {part} {tabindex} aria-disabled={sending.then_some("true")} onclick={move |_| press()}>
-            { if sending { meanwhile } else { words } }
-        </button>
-    }
+    let busy = match offer {
+        Offer::None => return Html::default(),
+        Offer::Ready => None,
+        Offer::Sending => Some("true"),
+    };
+    html! { <button type="button" {part} {tabindex} aria-disabled={busy} {onclick}>{ words }</button> }
 }
 
-fn suggestion(shown: &Shown, address: &str, tabindex: &'static str) -> Html {
-    let around = text("suggestion");
-    let (before, after) = around.split_once("{address}").unwrap_or((&around, ""));
-    let words = text("suggestion.use").replace("{address}", address);
-    let (slot, now, taken) = (shown.slot, shown.now, address.to_owned());
-    html! {
-        <>
-            <p part="suggestion">{ before }<bdi>{ address }</bdi>{ after }</p>
-            { button("suggestion-action", shown.accept, tabindex, [words.clone(), words], move || take(slot, &taken, now)) }
-        </>
-    }
-}
-
-fn class(ending: &Ending) -> &'static str {
-    match ending.outcome {
-        Outcome::Sent => "sent",
-        Outcome::Fail => "fail",
-    }
-}
-
-fn outcome(ending: &Ending, now: f64) -> Html {
+fn told(ending: &Ending, now: f64) -> Vec<Html> {
     let name = match ending.outcome {
         Outcome::Sent => "check.sent",
         Outcome::Fail => "check.fail",
     };
-    html! {
-        <>
-            <strong>{ text(name) }</strong>{ " " }{ sentence(&ending.meaning, now) }
-            { ending.retry.as_ref().map(|retry| html! { <>{ " " }{ sentence(retry, now) }</> }) }
-        </>
+    let mut told = vec![
+        part("strong", "outcome", vec![words(name, false).into()]),
+        " ".into(),
+    ];
+    told.extend(sentence(ending.meaning, None, now));
+    if let Some(time) = ending.retry_at {
+        told.push(" ".into());
+        told.extend(sentence("retry_from", Some(time), now));
     }
+    told
 }
 
-fn sentence(sentence: &Sentence, now: f64) -> Html {
-    let words = text(&sentence.key);
-    let Some(time) = sentence.time else {
-        return words.into();
+/// The words of a key on both sides of its gap.
+fn around(key: &str) -> [String; 2] {
+    [words(key, false), words(key, true)]
+}
+
+/// A sentence, with the time in its gap if there is one.
+fn sentence(key: &str, time: Option<f64>, now: f64) -> Vec<Html> {
+    let [before, behind] = around(key);
+    let Some(time) = time else {
+        return vec![before.into()];
     };
-    let (before, after) = words.split_once("{time}").unwrap_or((&words, ""));
     let (value, unit) = distance(time - now);
-    html! {
-        <>
-            { before }
-            <time datetime={iso(time)}>{ exact(time) }</time>
-            { " (" }{ relative(value, unit) }{ ")" }
-            { after }
-        </>
-    }
+    let moment = html! { <time datetime={iso(time)}>{ exact(time) }</time> };
+    let distance = [" (", &relative(value, unit), ")", &behind].concat();
+    vec![before.into(), moment, distance.into()]
 }

@@ -1,7 +1,8 @@
 //! What the popover says of a lead, as keys of the catalogue: decided here, worded and drawn elsewhere. Pure.
 
-use leadlight::api::{LeadStatus, Outcome};
+use leadlight::api::Outcome;
 use leadlight::assessment::{Reason, Resolution};
+use leadlight::lead::Status;
 use leadlight_view::face::Face;
 use leadlight_view::fault::{Fault, Trouble};
 
@@ -16,28 +17,25 @@ pub(crate) enum Check {
     Failed(Trouble),
 }
 
-/// What is to be shown of a lead.
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(
-    not(target_arch = "wasm32"),
-    expect(
-        clippy::large_enum_variant,
-        reason = "nearly every view is a known one"
-    )
-)]
-pub(crate) enum View {
-    /// Not known yet.
-    Loading,
-    /// Known.
-    Known(LeadStatus),
-    /// Could not be found out.
-    Failed(Fault),
+/// What the server told of a lead. Times are milliseconds since 1970, as the browser counts them.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) face: Face,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) since: Option<f64>,
+    pub(crate) resolution: Option<Resolution>,
+    pub(crate) may_check_again: bool,
+    pub(crate) check_again_from: Option<f64>,
+    /// Whether the block comes from the lead's former address.
+    pub(crate) held: bool,
+    pub(crate) diagnostic: Option<String>,
+    pub(crate) suggestion: Option<String>,
 }
 
 /// The key of a sentence, and the time that goes into its `{time}`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sentence {
-    pub(crate) key: String,
+    pub(crate) key: &'static str,
     pub(crate) time: Option<f64>,
 }
 
@@ -55,19 +53,17 @@ pub(crate) enum Offer {
 pub(crate) struct Ending {
     pub(crate) outcome: Outcome,
     /// What follows from it.
-    pub(crate) meaning: Sentence,
+    pub(crate) meaning: &'static str,
     /// When to try again.
-    pub(crate) retry: Option<Sentence>,
+    pub(crate) retry_at: Option<f64>,
 }
 
 /// Everything that the popover shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Content {
-    /// The name of the status, such as “Blocklisted”.
-    pub(crate) name: String,
-    /// The name of the reason, such as “hard bounce”.
-    pub(crate) reason: Option<String>,
-    pub(crate) since: Option<Sentence>,
+    pub(crate) face: Face,
+    pub(crate) since: Option<f64>,
+    /// The key of what the status means.
     pub(crate) meaning: String,
     /// What to do next.
     pub(crate) advice: Option<Sentence>,
@@ -81,141 +77,96 @@ pub(crate) struct Content {
     pub(crate) needs_support: bool,
 }
 
-impl From<&str> for Sentence {
-    fn from(key: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            time: None,
-        }
-    }
-}
-
-impl Sentence {
-    fn at(key: &str, time: f64) -> Self {
-        Self {
-            time: Some(time),
-            ..Self::from(key)
-        }
-    }
-}
-
-/// What to say of `view`, and of the press that was made.
-pub(crate) fn content(view: &View, check: Option<Check>, now: f64) -> Content {
-    let (face, meaning) = match view {
-        View::Loading => (Face::Loading, "view.loading.meaning".to_owned()),
-        View::Failed(fault) => (Face::Failed, fault.sentence().to_owned()),
-        View::Known(status) => {
-            let face = Face::of(status);
-            (face, meaning(face))
-        }
-    };
-    let ending = check.and_then(|check| ending(check, face.reason().is_some()));
-    let failed = ending
-        .as_ref()
-        .is_some_and(|ending| ending.outcome == Outcome::Fail);
-    let blank = Content {
-        name: face.name(),
-        reason: face.reason_name(),
-        since: None,
-        meaning,
-        advice: None,
-        diagnostic: None,
-        suggestion: None,
-        check_again: Offer::None,
-        ending,
-        needs_support: failed,
-    };
-    let View::Known(status) = view else {
-        return blank;
-    };
+/// What to say of what was told, and of the press that was made.
+pub(crate) fn content(told: Told, check: Option<Check>, now: f64) -> Content {
+    let ending = check.and_then(|check| ending(check, told.face.reason().is_some()));
     let check_again = if check == Some(Check::Sending) {
         Offer::Sending
-    } else if may_check_again(status, now) {
+    } else if may_check_again(&told, now) {
         Offer::Ready
     } else {
         Offer::None
     };
-    let advice = face
-        .reason()
-        .and_then(|reason| advice(status, reason, check_again));
+    let advice = advice(&told, check_again);
+    let failed = ending
+        .as_ref()
+        .is_some_and(|ending| ending.outcome == Outcome::Fail);
+    let asks = advice
+        .as_ref()
+        .is_some_and(|advice| SUPPORT.contains(&advice.key));
     Content {
-        since: status
-            .since
-            .map(|since| Sentence::at("since", milliseconds(since))),
-        needs_support: failed || advice.as_ref().is_some_and(asks_for_support),
+        face: told.face,
+        since: told.since,
+        meaning: meaning(told.face, told.fault),
         advice,
-        diagnostic: status.diagnostic.clone(),
-        suggestion: status.suggestion.clone(),
+        diagnostic: told.diagnostic,
+        suggestion: told.suggestion,
         check_again,
-        ..blank
+        ending,
+        needs_support: failed || asks,
     }
 }
 
 /// Whether Check again is to be offered: the server said so, or the time that it named has come.
-fn may_check_again(status: &LeadStatus, now: f64) -> bool {
-    let waited = status
-        .check_again_from
-        .is_some_and(|from| milliseconds(from) <= now);
-    status.may_check_again || (status.resolution == Some(Resolution::CheckAgain) && waited)
+fn may_check_again(told: &Told, now: f64) -> bool {
+    let waited = told.check_again_from.is_some_and(|from| from <= now);
+    told.may_check_again || (told.resolution == Some(Resolution::CheckAgain) && waited)
 }
 
 /// The key of what a face means.
-fn meaning(face: Face) -> String {
-    match face {
-        Face::Loading => "view.loading.meaning".to_owned(),
-        Face::Unknown => "view.unknown.meaning".to_owned(),
-        Face::Unreadable => "view.unreadable.meaning".to_owned(),
-        Face::Failed => Fault::Unavailable.sentence().to_owned(),
-        Face::Status(status) => match status.reason() {
-            None => ["status.", status.code(), ".meaning"].concat(),
-            Some(reason) => {
-                let cause = reason.cause().map(|cause| [".", cause].concat());
-                let cause = cause.unwrap_or_default();
-                ["reason.", reason.code(), &cause, ".meaning"].concat()
-            }
-        },
-    }
+fn meaning(face: Face, fault: Option<Fault>) -> String {
+    let key = match face {
+        Face::Loading => "view.loading.meaning",
+        Face::Unknown => "view.unknown.meaning",
+        Face::Unreadable => "view.unreadable.meaning",
+        Face::Failed => fault.unwrap_or(Fault::Unavailable).sentence(),
+        Face::Status(Status::Blocklisted(reason)) => {
+            let [dot, cause] = reason.cause().map_or(["", ""], |cause| [".", cause]);
+            return ["reason.", reason.code(), dot, cause, ".meaning"].concat();
+        }
+        Face::Status(status @ (Status::Standing(_) | Status::SoftBouncing)) => {
+            return ["status.", status.code(), ".meaning"].concat();
+        }
+    };
+    key.to_owned()
 }
 
-const COMPLAINT: &str = "spam_complaint";
-const WITHHELD: &str = "withheld_by_provider";
+/// The advice that sends people to the support team.
 const SUPPORT: [&str; 3] = [
     "advice.complaint",
     "advice.candidate_complaint",
     "advice.support",
 ];
 
-fn asks_for_support(advice: &Sentence) -> bool {
-    SUPPORT.contains(&advice.key.as_str())
-}
-
-fn advice(status: &LeadStatus, reason: Reason, check_again: Offer) -> Option<Sentence> {
-    let key = match (check_again, status.resolution?) {
-        (Offer::Ready | Offer::Sending, _) if status.held => "advice.check_corrected",
-        (Offer::Ready | Offer::Sending, _) => "advice.check_again",
-        (Offer::None, Resolution::Never) => "advice.complaint",
-        (Offer::None, Resolution::SupportOnly) if reason.code() == COMPLAINT => {
-            "advice.candidate_complaint"
+fn advice(told: &Told, check_again: Offer) -> Option<Sentence> {
+    let reason = told.face.reason()?;
+    let is_withheld = matches!(reason, Reason::WithheldByProvider(_));
+    let is_complaint = matches!(reason, Reason::SpamComplaint(_));
+    let (key, time) = match (check_again, told.resolution?) {
+        (Offer::Ready | Offer::Sending, _) if told.held => ("advice.check_corrected", None),
+        (Offer::Ready | Offer::Sending, _) => ("advice.check_again", None),
+        (Offer::None, Resolution::Never) => ("advice.complaint", None),
+        (Offer::None, Resolution::SupportOnly) if is_complaint => {
+            ("advice.candidate_complaint", None)
         }
-        (Offer::None, Resolution::SupportOnly) => "advice.support",
-        (Offer::None, Resolution::AfterAddressChange) => "advice.correct",
-        (Offer::None, Resolution::CheckAgain) => match status.check_again_from {
-            Some(from) => {
-                let key = if reason.code() == WITHHELD {
-                    "advice.ses_forgets"
-                } else {
-                    "advice.bounced_again"
-                };
-                return Some(Sentence::at(key, milliseconds(from)));
-            }
-            None => "advice.correct",
-        },
+        (Offer::None, Resolution::SupportOnly) => ("advice.support", None),
+        (Offer::None, Resolution::CheckAgain) if told.check_again_from.is_some() => {
+            let key = if is_withheld {
+                "advice.ses_forgets"
+            } else {
+                "advice.bounced_again"
+            };
+            (key, told.check_again_from)
+        }
+        (Offer::None, Resolution::AfterAddressChange | Resolution::CheckAgain) => {
+            ("advice.correct", None)
+        }
     };
-    Some(key.into())
+    Some(Sentence { key, time })
 }
 
 fn ending(check: Check, blocklisted: bool) -> Option<Ending> {
-    let (outcome, meaning, retry) = match check {
+    let (outcome, meaning, retry_at) = match check {
         Check::Sending => return None,
         Check::Done(Outcome::Sent) if blocklisted => (Outcome::Sent, "check.sent_blocked", None),
         Check::Done(Outcome::Sent) => (Outcome::Sent, "check.sent_clear", None),
@@ -223,69 +174,68 @@ fn ending(check: Check, blocklisted: bool) -> Option<Ending> {
         Check::Failed(trouble) if trouble.fault == Fault::Busy => {
             (Outcome::Fail, "check.too_often", trouble.retry_at)
         }
-        Check::Failed(trouble) => (
-            Outcome::Fail,
-            "check.failed",
-            trouble
-                .retry_at
-                .filter(|_| trouble.fault == Fault::Unavailable),
-        ),
+        Check::Failed(trouble) => {
+            // Where it was refused, another try would end the same.
+            let passes = trouble.fault == Fault::Unavailable;
+            let retry_at = trouble.retry_at.filter(|_| passes);
+            (Outcome::Fail, "check.failed", retry_at)
+        }
     };
     Some(Ending {
         outcome,
-        meaning: meaning.into(),
-        retry: retry.map(|time| Sentence::at("retry_from", time)),
+        meaning,
+        retry_at,
     })
-}
-
-/// A time as the browser counts it.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "milliseconds of any date fit the 53 bits"
-)]
-fn milliseconds(time: jiff::Timestamp) -> f64 {
-    time.as_millisecond() as f64
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use leadlight::assessment::Reason;
-    use leadlight::lead::LeadId;
-
     use super::*;
 
-    fn blocked(code: &str, resolution: Resolution) -> LeadStatus {
-        let reason = Reason::all().find(|reason| reason.code() == code).unwrap();
-        LeadStatus {
-            status: "blocklisted".to_owned(),
-            reason: Some(reason.code().to_owned()),
-            cause: reason.cause().map(str::to_owned),
-            since: Some(Timestamp::UNIX_EPOCH),
-            resolution: Some(resolution),
-            may_check_again: resolution == Resolution::CheckAgain,
-            diagnostic: Some("550 5.1.1 no such user".to_owned()),
-            ..LeadStatus::unknown(LeadId::parse("1").unwrap())
+    fn told(face: Face) -> Told {
+        Told {
+            face,
+            fault: None,
+            since: None,
+            resolution: None,
+            may_check_again: false,
+            check_again_from: None,
+            held: false,
+            diagnostic: None,
+            suggestion: None,
         }
     }
 
-    fn said(status: &LeadStatus, check: Option<Check>) -> Content {
-        content(&View::Known(status.clone()), check, 10.0)
+    fn active() -> Told {
+        told(Face::of("active", "", ""))
+    }
+
+    fn blocked(code: &str, resolution: Resolution) -> Told {
+        let reason = Reason::all().find(|reason| reason.code() == code).unwrap();
+        Told {
+            since: Some(5.0),
+            resolution: Some(resolution),
+            may_check_again: resolution == Resolution::CheckAgain,
+            diagnostic: Some("550 5.1.1 no such user".to_owned()),
+            ..told(Face::Status(Status::Blocklisted(reason)))
+        }
+    }
+
+    fn said(told: &Told, check: Option<Check>) -> Content {
+        content(told.clone(), check, 10.0)
     }
 
     #[track_caller]
-    fn advised(status: &LeadStatus) -> (Offer, String, Option<f64>) {
-        let content = said(status, None);
-        let advice = content.advice.unwrap();
-        (content.check_again, advice.key, advice.time)
+    fn advised(told: &Told) -> (Offer, &'static str, Option<f64>) {
+        let content = said(told, None);
+        let Sentence { key, time } = content.advice.unwrap();
+        (content.check_again, key, time)
     }
 
     #[test]
-    fn a_block_says_what_why_since_when_and_what_next() {
+    fn a_block_says_why_since_when_and_what_next() {
         let content = said(&blocked("hard_bounce", Resolution::CheckAgain), None);
-        assert_eq!(content.name, "status.blocklisted.name");
-        assert_eq!(content.reason.as_deref(), Some("reason.hard_bounce.name"));
-        assert_eq!(content.since, Some(Sentence::at("since", 0.0)));
+        assert_eq!(content.since, Some(5.0));
         assert_eq!(
             content.meaning,
             "reason.hard_bounce.mailbox_missing.meaning"
@@ -300,54 +250,47 @@ mod tests {
 
     #[test]
     fn check_again_is_offered_only_where_it_is_permitted() {
-        let key = |key: &str| key.to_owned();
         let never = blocked("spam_complaint", Resolution::Never);
-        assert_eq!(
-            advised(&never),
-            (Offer::None, key("advice.complaint"), None)
-        );
+        assert_eq!(advised(&never), (Offer::None, "advice.complaint", None));
         let candidate = blocked("spam_complaint", Resolution::SupportOnly);
         assert_eq!(advised(&candidate).1, "advice.candidate_complaint");
         let manual = blocked("manual", Resolution::SupportOnly);
         assert_eq!(advised(&manual).1, "advice.support");
         let unchanged = blocked("hard_bounce", Resolution::AfterAddressChange);
-        assert_eq!(
-            advised(&unchanged),
-            (Offer::None, key("advice.correct"), None)
-        );
-        let held = LeadStatus {
+        assert_eq!(advised(&unchanged), (Offer::None, "advice.correct", None));
+        let held = Told {
             held: true,
             ..blocked("hard_bounce", Resolution::CheckAgain)
         };
         assert_eq!(
             advised(&held),
-            (Offer::Ready, key("advice.check_corrected"), None)
+            (Offer::Ready, "advice.check_corrected", None)
         );
-        let early = LeadStatus {
+        let early = Told {
             may_check_again: false,
-            check_again_from: Some(Timestamp::from_millisecond(11).unwrap()),
+            check_again_from: Some(11.0),
             ..blocked("hard_bounce", Resolution::CheckAgain)
         };
         assert_eq!(
             advised(&early),
-            (Offer::None, key("advice.bounced_again"), Some(11.0))
+            (Offer::None, "advice.bounced_again", Some(11.0))
         );
-        let later = LeadStatus {
-            check_again_from: Some(Timestamp::from_millisecond(10).unwrap()),
+        let later = Told {
+            check_again_from: Some(10.0),
             ..early
         };
         assert_eq!(advised(&later).0, Offer::Ready);
-        let withheld = LeadStatus {
-            may_check_again: false,
-            check_again_from: Some(Timestamp::from_millisecond(11).unwrap()),
-            ..blocked("withheld_by_provider", Resolution::CheckAgain)
-        };
-        assert_eq!(advised(&withheld).1, "advice.ses_forgets");
-        let stopped = LeadStatus {
+        let stopped = Told {
             resolution: Some(Resolution::Never),
             ..later
         };
         assert_eq!(advised(&stopped).0, Offer::None, "waiting changes nothing");
+        let withheld = Told {
+            may_check_again: false,
+            check_again_from: Some(11.0),
+            ..blocked("withheld_by_provider", Resolution::CheckAgain)
+        };
+        assert_eq!(advised(&withheld).1, "advice.ses_forgets");
     }
 
     #[test]
@@ -363,25 +306,28 @@ mod tests {
     }
 
     #[test]
-    fn a_press_shows_progress_then_its_outcome_and_the_status_afterwards() {
+    fn a_press_shows_progress_then_its_outcome_and_what_follows() {
         let bounce = blocked("hard_bounce", Resolution::CheckAgain);
         let sending = said(&bounce, Some(Check::Sending));
         assert_eq!(
             (sending.check_again, sending.ending),
             (Offer::Sending, None)
         );
-        let active = LeadStatus {
-            status: "active".to_owned(),
-            ..LeadStatus::unknown(LeadId::parse("1").unwrap())
+        let active = active();
+        let ended = |told: &Told, check| {
+            let ending = said(told, Some(check)).ending.unwrap();
+            (ending.outcome, ending.meaning, ending.retry_at)
         };
-        let ended = |status, check| said(status, Some(check)).ending.unwrap();
-        let sent = ended(&active, Check::Done(Outcome::Sent));
-        assert_eq!(sent.meaning.key, "check.sent_clear");
-        let still = ended(&bounce, Check::Done(Outcome::Sent));
-        assert_eq!(still.meaning.key, "check.sent_blocked");
-        let fail = ended(&bounce, Check::Done(Outcome::Fail));
         assert_eq!(
-            (fail.outcome, fail.meaning.key.as_str(), fail.retry),
+            ended(&active, Check::Done(Outcome::Sent)),
+            (Outcome::Sent, "check.sent_clear", None)
+        );
+        assert_eq!(
+            ended(&bounce, Check::Done(Outcome::Sent)).1,
+            "check.sent_blocked"
+        );
+        assert_eq!(
+            ended(&bounce, Check::Done(Outcome::Fail)),
             (Outcome::Fail, "check.failed", None)
         );
         let trouble = |fault| {
@@ -390,25 +336,36 @@ mod tests {
                 retry_at: Some(99.0),
             })
         };
-        let busy = ended(&bounce, trouble(Fault::Busy));
-        assert_eq!(busy.meaning.key, "check.too_often");
-        assert_eq!(busy.retry, Some(Sentence::at("retry_from", 99.0)));
-        let refused = ended(&bounce, trouble(Fault::Refused));
-        assert_eq!(refused.retry, None, "another try would end the same");
+        assert_eq!(
+            ended(&bounce, trouble(Fault::Busy)),
+            (Outcome::Fail, "check.too_often", Some(99.0))
+        );
+        assert_eq!(
+            ended(&bounce, trouble(Fault::Unavailable)),
+            (Outcome::Fail, "check.failed", Some(99.0))
+        );
+        assert_eq!(
+            ended(&bounce, trouble(Fault::Refused)).2,
+            None,
+            "another try would end the same"
+        );
     }
 
     #[test]
     fn what_is_not_known_is_said_without_advice() {
-        let failed = content(&View::Failed(Fault::Forbidden), None, 10.0);
+        let failed = Told {
+            fault: Some(Fault::Forbidden),
+            ..told(Face::Failed)
+        };
+        assert_eq!(said(&failed, None).meaning, "fault.forbidden");
         assert_eq!(
-            (failed.name.as_str(), failed.meaning.as_str()),
-            ("fault.name", "fault.forbidden")
+            said(&told(Face::Loading), None).meaning,
+            "view.loading.meaning"
         );
-        let loading = content(&View::Loading, None, 10.0);
-        assert_eq!(loading.meaning, "view.loading.meaning");
-        let unknown = said(&LeadStatus::unknown(LeadId::parse("1").unwrap()), None);
+        let unknown = said(&told(Face::Unknown), None);
         assert_eq!(unknown.meaning, "view.unknown.meaning");
         assert_eq!((unknown.advice, unknown.since), (None, None));
+        assert_eq!(said(&active(), None).meaning, "status.active.meaning");
     }
 
     #[test]
@@ -417,14 +374,18 @@ mod tests {
         let mut keys = Vec::new();
         for reason in Reason::all() {
             for resolution in Resolution::ALL {
-                let mut status = blocked(reason.code(), *resolution);
-                status.cause = reason.cause().map(str::to_owned);
-                for check in [None, Some(Check::Done(Outcome::Sent))] {
-                    let content = said(&status, check);
-                    keys.extend([content.name, content.meaning]);
-                    keys.extend(content.reason);
-                    keys.extend(content.advice.map(|advice| advice.key));
-                    keys.extend(content.ending.map(|ending| ending.meaning.key));
+                for held in [false, true] {
+                    let told = Told {
+                        face: Face::Status(Status::Blocklisted(reason)),
+                        held,
+                        ..blocked("hard_bounce", *resolution)
+                    };
+                    let content = said(&told, Some(Check::Done(Outcome::Sent)));
+                    keys.push(content.meaning);
+                    keys.extend(content.advice.map(|advice| advice.key.to_owned()));
+                    keys.extend(content.ending.map(|ending| ending.meaning.to_owned()));
+                    keys.push(told.face.name());
+                    keys.extend(told.face.reason_name());
                 }
             }
         }

@@ -13,14 +13,15 @@ mod placement;
 use std::cell::RefCell;
 
 use leadlight::api::Outcome;
-use leadlight_view::fault::Fault;
-use leadlight_view::reply;
+use leadlight::assessment::Resolution;
+use leadlight_view::face::Face;
+use leadlight_view::fault::{Fault, Trouble};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlElement;
 use yew::{AppHandle, Renderer};
 
 use self::body::{Body, Shown};
-use self::content::{Check, Content, Offer, View, content};
+use self::content::{Check, Offer, Told, content};
 use self::intent::{Effect, Gesture, Intent, Slot};
 use self::placement::{Area, Edge, Size};
 
@@ -47,10 +48,16 @@ extern "C" {
     fn put(left: i32, top: i32, bottom: i32, room: i32);
     /// Comes back with the gesture `elapsed` after this many milliseconds, instead of any earlier such wish.
     fn wait(ms: i32);
-    /// A status as the server told it, the code of a fault, or nothing.
-    fn view(slot: u32) -> JsValue;
-    /// The lead that a row shows.
-    fn lead(slot: u32) -> Option<String>;
+    /// How a row looks.
+    fn face(slot: u32) -> u32;
+    /// The number of the lead that a row shows.
+    fn lead(slot: u32) -> Option<u32>;
+    /// A text in what the server told of the row's lead; as `fault` what went wrong.
+    fn field(slot: u32, name: &str) -> Option<String>;
+    /// A time in it, or no number.
+    fn time(slot: u32, name: &str) -> f64;
+    /// A flag in it.
+    fn flag(slot: u32, name: &str) -> bool;
     /// Somebody looks at the row.
     fn see(slot: u32);
     /// The status is outdated.
@@ -58,19 +65,19 @@ extern "C" {
     /// Tells the page that Check again was pressed. Says whether the page let it pass.
     fn may_check(slot: u32) -> bool;
     /// Presses Check again; [`answer`] hears what came of it.
-    fn recheck(slot: u32, lead: &str);
-    /// A press of Check again ended.
-    fn checked(slot: u32, status: &JsValue, outcome: &str);
+    fn recheck(slot: u32, lead: u32);
     /// Gives an address to the page to save; [`accepted`] hears what came of it.
-    fn accept(slot: u32, lead: &str, address: &str);
+    fn accept(slot: u32, lead: u32, address: &str);
     /// Whether the page can save an address.
     fn accepts() -> bool;
     /// Where support is reached.
     fn support() -> Option<String>;
-    /// Where the log of the lead is.
-    fn log(lead: &str) -> Option<String>;
-    /// The words of a key, as the page or the language has them.
-    pub(crate) fn text(key: &str) -> String;
+    /// Where the log of the row's lead is, if it has one.
+    fn log(slot: u32) -> Option<String>;
+    /// The name of a face, with its reason.
+    pub(crate) fn heading(face: u32) -> String;
+    /// The words of a key, as the page or the language has them: up to its gap, or behind that.
+    pub(crate) fn words(key: &str, behind: bool) -> String;
     /// A time in words, exactly.
     pub(crate) fn exact(time: f64) -> String;
     /// A distance in time in words.
@@ -84,9 +91,9 @@ struct Popover {
     intent: Intent,
     app: Option<AppHandle<Body>>,
     /// What was pressed, by lead. What has ended is forgotten when the popover closes.
-    checks: Vec<(String, Check)>,
+    checks: Vec<(u32, Check)>,
     /// The lead whose suggested address is being saved.
-    accepting: Option<String>,
+    accepting: Option<u32>,
     /// Whether the focus is to go into it once it is drawn.
     focus_due: bool,
 }
@@ -141,30 +148,29 @@ pub fn refreshed(slot: u32, now: f64) {
     }
 }
 
-/// A press of Check again was answered with this HTTP status; with 0 it was not answered at all.
+/// A press of Check again was answered with this HTTP status and outcome; with 0 it was not answered at all. Says whether it was
+/// processed.
 #[wasm_bindgen]
-pub fn answer(slot: u32, lead: String, status: u16, body: &JsValue, retry_after: f64, now: f64) {
-    let answer = reply::check(status, body, retry_after, now)
-        .and_then(|()| reply::recheck(body).ok_or_else(|| Fault::Unavailable.into()));
-    let (check, told) = match answer {
-        Ok((outcome, told)) => (Check::Done(outcome), told),
+#[must_use]
+pub fn answer(slot: u32, lead: u32, status: u16, outcome: &str, retry_at: f64) -> bool {
+    let check = match Trouble::check(status, retry_at) {
+        Ok(()) if outcome == "sent" => Check::Done(Outcome::Sent),
+        Ok(()) => Check::Done(Outcome::Fail),
         Err(trouble) => {
             if trouble.fault == Fault::NotFound || trouble.fault == Fault::Refused {
                 // What the popover says of the lead is no longer so.
                 refresh(slot);
             }
-            (Check::Failed(trouble), JsValue::UNDEFINED)
+            Check::Failed(trouble)
         }
     };
     note(lead, check);
-    let sent = check == Check::Done(Outcome::Sent);
-    checked(slot, &told, if sent { "sent" } else { "fail" });
-    refreshed(slot, now);
+    check == Check::Done(Outcome::Sent)
 }
 
 /// The page has saved the suggested address, or could not.
 #[wasm_bindgen]
-pub fn accepted(slot: u32, lead: String, saved: bool, now: f64) {
+pub fn accepted(slot: u32, lead: u32, saved: bool, now: f64) {
     with(|popover| popover.accepting = None);
     if saved {
         refresh(slot);
@@ -255,10 +261,10 @@ fn hide(refocus: bool) {
 /// Somebody pressed Check again.
 pub(crate) fn check_again(slot: Slot, now: f64) {
     let Some(lead) = lead(slot) else { return };
-    let sending = with(|popover| popover.check(&lead) == Some(Check::Sending));
+    let sending = with(|popover| popover.check(lead) == Some(Check::Sending));
     if !sending && may_check(slot) {
-        recheck(slot, &lead);
         note(lead, Check::Sending);
+        recheck(slot, lead);
         refreshed(slot, now);
     }
 }
@@ -266,8 +272,8 @@ pub(crate) fn check_again(slot: Slot, now: f64) {
 /// Somebody takes the suggested address.
 pub(crate) fn take(slot: Slot, address: &str, now: f64) {
     let Some(lead) = lead(slot) else { return };
-    if with(|popover| popover.accepting.replace(lead.clone())).is_none() {
-        accept(slot, &lead, address);
+    if with(|popover| popover.accepting.replace(lead)).is_none() {
+        accept(slot, lead, address);
     }
     refreshed(slot, now);
 }
@@ -280,7 +286,7 @@ pub(crate) fn drawn(now: f64) {
     }
 }
 
-fn note(lead: String, check: Check) {
+fn note(lead: u32, check: Check) {
     with(|popover| {
         popover.checks.retain(|(other, _)| *other != lead);
         popover.checks.push((lead, check));
@@ -289,26 +295,23 @@ fn note(lead: String, check: Check) {
 
 /// Draws what is known now of a row's lead.
 fn draw(slot: Slot, now: f64) {
-    let lead = lead(slot).unwrap_or_default();
-    let told = view(slot);
-    let view = match told.as_string() {
-        Some(code) => View::Failed(Fault::from_code(&code).unwrap_or(Fault::Unavailable)),
-        None => reply::lead_status(&told).map_or(View::Loading, View::Known),
-    };
+    let lead = lead(slot);
     let (check, accepting, pinned) = with(|popover| {
-        let accepting = popover.accepting.as_ref() == Some(&lead);
-        (popover.check(&lead), accepting, popover.intent.is_pinned())
+        let check = lead.and_then(|lead| popover.check(lead));
+        let accepting = lead.is_some() && popover.accepting == lead;
+        (check, accepting, popover.intent.is_pinned())
     });
-    let content: Content = content(&view, check, now);
+    let told = told(slot);
+    let content = content(told, check, now);
     if content.check_again == Offer::None {
         retain("action");
     }
     if content.suggestion.is_none() {
         retain("suggestion-action");
     }
-    let is_known = matches_known(&view);
     let shown = Shown {
         slot,
+        lead: lead.unwrap_or(u32::MAX),
         now,
         pinned,
         accept: match (accepts(), accepting) {
@@ -317,8 +320,7 @@ fn draw(slot: Slot, now: f64) {
             (true, true) => Offer::Sending,
         },
         support: support().filter(|_| content.needs_support),
-        log: log(&lead).filter(|_| is_known),
-        lead,
+        log: log(slot),
         content: Some(content),
     };
     with(|popover| {
@@ -328,16 +330,25 @@ fn draw(slot: Slot, now: f64) {
     });
 }
 
-fn matches_known(view: &View) -> bool {
-    match view {
-        View::Known(status) => status.status != "unknown",
-        View::Loading | View::Failed(_) => false,
+/// What the server told of a row's lead.
+fn told(slot: Slot) -> Told {
+    let moment = |name| Some(time(slot, name)).filter(|time| time.is_finite());
+    Told {
+        face: Face::from_number(face(slot)),
+        fault: field(slot, "fault").and_then(|code| Fault::from_code(&code)),
+        since: moment("since"),
+        resolution: field(slot, "resolution").and_then(|code| Resolution::from_code(&code)),
+        may_check_again: flag(slot, "may_check_again"),
+        check_again_from: moment("check_again_from"),
+        held: flag(slot, "held"),
+        diagnostic: field(slot, "diagnostic"),
+        suggestion: field(slot, "suggestion"),
     }
 }
 
 impl Popover {
-    fn check(&self, lead: &str) -> Option<Check> {
-        let (_, check) = self.checks.iter().find(|(other, _)| other == lead)?;
+    fn check(&self, lead: u32) -> Option<Check> {
+        let (_, check) = self.checks.iter().find(|(other, _)| *other == lead)?;
         Some(*check)
     }
 }

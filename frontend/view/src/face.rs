@@ -1,6 +1,5 @@
 //! How a bubble looks and what it is called: the tone (a shape and a colour in the sheet) and the keys of its words. Pure.
 
-use leadlight::api::LeadStatus;
 use leadlight::assessment::Reason;
 use leadlight::evidence::Attribution;
 use leadlight::lead::{Standing, Status};
@@ -20,34 +19,50 @@ pub enum Face {
     Status(Status),
 }
 
-/// The faces that are no status, by their numbers.
-const PLAIN: [Face; 4] = [Face::Loading, Face::Unknown, Face::Unreadable, Face::Failed];
-
 impl Face {
-    /// The face of a status as the server tells it.
+    /// The face of a status by the server's codes; an empty code is none.
     #[must_use]
-    pub fn of(status: &LeadStatus) -> Self {
-        match status.status() {
-            Some(known) => Self::Status(known),
-            None if status.status == "unknown" => Self::Unknown,
-            None => Self::Unreadable,
+    pub fn of(status: &str, reason: &str, cause: &str) -> Self {
+        if status.is_empty() {
+            return Self::Unreadable;
+        }
+        if status == "unknown" {
+            return Self::Unknown;
+        }
+        let is_it = |face: &Self| {
+            let known = face.reason();
+            face.code() == status
+                && known.map_or("", Reason::code) == reason
+                && known.and_then(Reason::cause).unwrap_or_default() == cause
+        };
+        let found = Self::all().into_iter().find(is_it);
+        found.unwrap_or(Self::Unreadable)
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Status(status) => status.code(),
+            // No status has this code.
+            Self::Loading | Self::Unknown | Self::Unreadable | Self::Failed => "",
         }
     }
 
-    fn all() -> impl Iterator<Item = Self> {
+    fn all() -> Vec<Self> {
         let standings = Standing::ALL.iter().copied().map(Status::Standing);
         let statuses = standings
             .chain([Status::SoftBouncing])
             .chain(Reason::all().map(Status::Blocklisted));
-        PLAIN.into_iter().chain(statuses.map(Self::Status))
+        let mut all = vec![Self::Loading, Self::Unknown, Self::Unreadable, Self::Failed];
+        all.extend(statuses.map(Self::Status));
+        all
     }
 
-    /// A number that stands for it while the page is open.
+    /// A number that stands for it, in both modules of one build.
     #[must_use]
     pub fn number(self) -> u32 {
         // Every face is in the list, and the list is short.
-        Self::all()
-            .position(|face| face == self)
+        let position = Self::all().iter().position(|face| *face == self);
+        position
             .and_then(|position| u32::try_from(position).ok())
             .unwrap_or_default()
     }
@@ -55,8 +70,10 @@ impl Face {
     /// The face that a number stands for.
     #[must_use]
     pub fn from_number(number: u32) -> Self {
+        let position = usize::try_from(number).unwrap_or_default();
         Self::all()
-            .nth(usize::try_from(number).unwrap_or_default())
+            .get(position)
+            .copied()
             .unwrap_or(Self::Unreadable)
     }
 
@@ -112,17 +129,31 @@ impl Face {
 
 #[cfg(test)]
 mod tests {
+    use leadlight::api::LeadStatus;
     use leadlight::lead::LeadId;
 
     use super::*;
 
+    /// Reads the codes, and holds that against how the server itself reads them.
+    #[track_caller]
     fn face(status: &str, reason: Option<Reason>) -> Face {
-        Face::of(&LeadStatus {
+        let code = reason.map(Reason::code);
+        let cause = reason.and_then(Reason::cause);
+        let face = Face::of(status, code.unwrap_or_default(), cause.unwrap_or_default());
+        let told = LeadStatus {
             status: status.to_owned(),
-            reason: reason.map(|reason| reason.code().to_owned()),
-            cause: reason.and_then(Reason::cause).map(str::to_owned),
+            reason: code.map(str::to_owned),
+            cause: cause.map(str::to_owned),
             ..LeadStatus::unknown(LeadId::parse("1").unwrap())
-        })
+        };
+        match told.status() {
+            Some(known) => assert_eq!(face, Face::Status(known)),
+            None => assert!(
+                [Face::Unknown, Face::Unreadable].contains(&face),
+                "{face:?}"
+            ),
+        }
+        face
     }
 
     #[test]
@@ -134,6 +165,18 @@ mod tests {
             assert_eq!(face.name(), "status.blocklisted.name");
             assert!(face.reason_name().unwrap().contains(reason.code()));
         }
+    }
+
+    #[test]
+    fn every_other_status_has_a_tone_of_its_own() {
+        let codes = Standing::ALL.iter().map(|standing| standing.code());
+        let mut tones: Vec<&str> = codes
+            .chain(["soft_bouncing", "unknown"])
+            .map(|code| face(code, None).tone())
+            .collect();
+        tones.sort_unstable();
+        tones.dedup();
+        assert_eq!(tones.len(), Standing::ALL.len() + 2);
     }
 
     #[test]
@@ -153,6 +196,7 @@ mod tests {
     fn what_is_not_known_is_neutral_and_says_so() {
         assert_eq!(face("unknown", None), Face::Unknown);
         assert_eq!(face("quarantined", None), Face::Unreadable);
+        assert_eq!(face("", None), Face::Unreadable);
         assert_eq!(face("blocklisted", None), Face::Unreadable, "but why?");
         assert_eq!(Face::Unreadable.tone(), "unknown");
         assert_eq!(Face::Unreadable.name(), "view.unreadable.name");

@@ -36,9 +36,7 @@ impl Fault {
         Self::Unconfigured,
     ];
 
-    /// The fault that an HTTP status stands for; 0 is no answer at all. `None` is success.
-    #[must_use]
-    pub fn of_answer(status: u16) -> Option<Self> {
+    fn of_answer(status: u16) -> Option<Self> {
         match status {
             200..=299 => None,
             0 => Some(Self::Offline),
@@ -95,6 +93,22 @@ pub struct Trouble {
     pub fault: Fault,
     /// Not before then.
     pub retry_at: Option<f64>,
+}
+
+impl Trouble {
+    /// What an answer of this HTTP status means; 0 is no answer at all. `retry_at` is no number where the server named no time.
+    ///
+    /// # Errors
+    /// The answer is no success.
+    pub fn check(status: u16, retry_at: f64) -> Result<(), Self> {
+        match Fault::of_answer(status) {
+            None => Ok(()),
+            Some(fault) => Err(Self {
+                fault,
+                retry_at: retry_at.is_finite().then_some(retry_at),
+            }),
+        }
+    }
 }
 
 impl From<Fault> for Trouble {
