@@ -2,7 +2,7 @@
 
 import css from "lead-light/bubble.css";
 
-import { configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, whenRunning } from "./page.js";
+import { configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, whenRunning, whenWorthIt } from "./page.js";
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
@@ -22,7 +22,10 @@ export class LeadLight extends HTMLElement {
   /** Defines the element, unless the name is taken already. */
   static define(tag = "lead-light", registry = customElements) {
     const taken = registry.get(tag);
-    if (!taken) registry.define(tag, tag === "lead-light" && registry === customElements ? this : class extends this {});
+    const define = () => {
+      if (!registry.get(tag)) registry.define(tag, tag === "lead-light" && registry === customElements ? this : class extends this {});
+    };
+    if (!taken) whenWorthIt(tag, define);
     else if (taken.version !== this.version) console.warn(`<${tag}> is defined already, in version ${taken.version}.`);
   }
 

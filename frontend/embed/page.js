@@ -13,6 +13,8 @@ export const leads = [];
 
 const PATIENCE_MS = 15_000;
 const UNCONFIGURED_MS = 5_000;
+/** How long bubbles wait to be drawn with their status instead of without: less than anybody sees. */
+const SOON_MS = 50;
 
 let set;
 const isSet = new Promise((resolve) => { set = resolve; });
@@ -68,6 +70,8 @@ export function connect(row) {
   attempt(() => bubbles.connect(row.slot, row.lead), row);
 }
 
+/** As leadlight's `LeadId`: one id that is none would spoil the request of a hundred. */
+const LEAD_ID = /^[\w.:~-]{1,128}$/;
 const numbers = new Map();
 const freeNumbers = [];
 
@@ -75,7 +79,7 @@ const freeNumbers = [];
 function number(given) {
   const id = String(given ?? "");
   let found = numbers.get(id);
-  if (found === undefined && bubbles.is_lead(id)) {
+  if (found === undefined && LEAD_ID.test(id)) {
     numbers.set(id, found = freeNumbers.pop() ?? leads.length);
     leads[found] = { id };
   }
@@ -138,24 +142,30 @@ export function dispatch(row, type, detail, cancelable = false) {
 
 /** Says in plain words that there is no widget, where the module cannot run: refused by a policy, not loaded, or broken. */
 function fail(row, error) {
-  const message = (row.language && word(row.language, "unsupported")) || "Email status is not available in this page.";
+  const message = word(row.language, "unsupported") || "Email status is not available in this page.";
   draw(row, "failed", row.host.label ? `${row.host.label}: ${message}` : message);
   row.button.title = message;
   row.isBroken = true;
   dispatch(row, "lead-light-error", { code: "unsupported", message: String(error) });
 }
 
+/** Upgrades the elements of the page: those that it has already once the module is there, if that is soon, so that they are drawn once. */
+export function whenWorthIt(tag, upgrade) {
+  if (running || !document.querySelector(tag)) upgrade();
+  else Promise.race([load(tag), new Promise((resolve) => { setTimeout(resolve, SOON_MS); })]).then(upgrade);
+}
+
 /** Loads the first module and lets the elements that wait for it in. */
-export function load() {
+export function load(tag = "lead-light") {
   loading ??= (async () => {
     const wasm = instantiate(BUBBLES, bubbles.imports(), bubbles.begin);
     // Whoever awaits it hears of its failure; until then it is no news.
     wasm.catch(() => {});
     // The page's script may still configure, and the parser lets microtasks run between two elements.
     await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
-    const early = first();
-    const [row] = waiting;
-    await Promise.all([wasm, language(row?.host ?? document.documentElement).ready]);
+    const hosts = [...new Set([...document.querySelectorAll(tag), ...[...waiting].map(({ host }) => host)])];
+    const early = first(hosts);
+    await Promise.all([wasm, language(hosts[0] ?? document.documentElement).ready]);
     running = true;
     const given = presets;
     presets = [];
@@ -168,9 +178,13 @@ export function load() {
     if (settings.preload) loadPopover();
     else (globalThis.requestIdleCallback ?? setTimeout)(loadPopover);
     setTimeout(hint, UNCONFIGURED_MS);
-  })().catch((error) => {
+  })().catch(async (error) => {
     loading = undefined;
-    for (const row of waiting) fail(row, error);
+    for (const row of waiting) {
+      row.language = language(row.host);
+      await row.language.ready.catch(() => {});
+      fail(row, error);
+    }
     // Perhaps it was the network. The next element, `refresh()` and `show()` try again too.
     addEventListener("online", load, { once: true });
   });
@@ -270,11 +284,11 @@ export async function post(path, body, again = true) {
 }
 
 /** The request for what the page shows so far: it travels while the module does. */
-function first() {
+function first(hosts) {
   if (set) return undefined;
   const known = new Set(presets.map((status) => status?.lead));
-  // As leadlight's LeadId: one id that is none would spoil the request.
-  const wanted = [...waiting].map(({ host }) => host.lead).filter((id) => /^[\w.:~-]{1,128}$/.test(id ?? "") && !known.has(id));
+  // Before its upgrade an element has what the page wrote, or set.
+  const wanted = hosts.map((host) => host.lead ?? host.getAttribute("lead")).filter((id) => LEAD_ID.test(id ?? "") && !known.has(id));
   const ids = [...new Set(wanted)].slice(0, 100);
   return ids.length ? { ids, sentAt: now(), answer: post("v1/statuses", { leads: ids }) } : undefined;
 }
@@ -429,10 +443,17 @@ export function gesture(kind, slot) {
   } else heard = heard.filter(([, other]) => other !== slot);
 }
 
+/** The second module is of no use any longer: it has trapped where it found itself wrong. The next intent starts it anew. */
+function lost(error, row) {
+  popover = coming = undefined;
+  if (row) fail(row, error);
+  else console.error(error);
+}
+
 function loadPopover() {
   coming ??= import(new URL(POPOVER, import.meta.url)).then(async (hands) => {
     const { name, reason, see, refresh, fault } = bubbles;
-    await hands.begin({ settings, rows, leads, word, fill, mark, dispatch, post, attempt, instantiate, checked, name, reason, see, refresh, fault });
+    await hands.begin({ lost, settings, rows, leads, word, fill, mark, dispatch, post, attempt, instantiate, checked, name, reason, see, refresh, fault });
     popover = hands;
     for (const [kind, slot] of heard.splice(0)) popover.gesture(kind, slot);
   }).catch((error) => {

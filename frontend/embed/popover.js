@@ -25,8 +25,24 @@ let pressed;
 /** Starts the module with what `page.js` has. */
 export async function begin(given) {
   page = given;
-  await page.instantiate(WASM, module.imports(), module.begin);
+  await page.instantiate(WASM, module.imports(), (exports) => module.begin(guarded(exports)));
   module.start(surface);
+}
+
+/** The module's exports, called so that nothing they throw reaches the page: Yew is called by the browser too. */
+function guarded(exports) {
+  const guard = (call) => (...given) => {
+    try {
+      return call(...given);
+    } catch (error) {
+      const broken = row;
+      leave();
+      page.lost(error, broken);
+      return undefined;
+    }
+  };
+  const entries = Object.entries(exports);
+  return Object.fromEntries(entries.map(([name, value]) => [name, typeof value === "function" ? guard(value) : value]));
 }
 
 /** Something was done at a row. */
@@ -88,6 +104,7 @@ export function open(slot) {
   row = page.rows[slot];
   surface.lang = row.language.tag;
   surface.dir = row.language.dir;
+  for (const details of surface.querySelectorAll("details")) details.open = false;
   row.root.adoptedStyleSheets = [row.root.adoptedStyleSheets[0], sheet];
   row.root.append(surface);
   surface.showPopover();
@@ -102,19 +119,25 @@ export function open(slot) {
 export function close(refocus) {
   const closed = row;
   if (!closed) return;
-  listen(window, onWindow, false);
-  listen(closed.root, onRow, false);
   if (refocus && surface.contains(closed.root.activeElement)) {
     refocusing = true;
     closed.button.focus({ preventScroll: true });
     refocusing = false;
   }
-  row = undefined;
-  surface.remove();
-  closed.button.ariaExpanded = "false";
-  closed.button.removeAttribute("aria-controls");
-  page.mark(closed, "open", false);
+  leave();
   page.dispatch(closed, "lead-light-close");
+}
+
+/** Takes the popover from its row. */
+function leave() {
+  surface.remove();
+  if (!row) return;
+  listen(window, onWindow, false);
+  listen(row.root, onRow, false);
+  row.button.ariaExpanded = "false";
+  row.button.removeAttribute("aria-controls");
+  page.mark(row, "open", false);
+  row = undefined;
 }
 
 export const enter = () => (surface.querySelector("button, summary, a") ?? surface).focus();

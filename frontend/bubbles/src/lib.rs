@@ -8,7 +8,6 @@ mod statuses;
 
 use std::cell::{Cell, RefCell};
 
-use leadlight::lead::LeadId;
 use leadlight_view::face::Face;
 use leadlight_view::fault::{Fault, Trouble};
 use wasm_bindgen::prelude::*;
@@ -50,13 +49,6 @@ thread_local! {
 
 fn with<T>(act: impl FnOnce(&mut Statuses) -> T) -> T {
     STATUSES.with_borrow_mut(act)
-}
-
-/// Whether a lead can have this id.
-#[wasm_bindgen]
-#[must_use]
-pub fn is_lead(id: &str) -> bool {
-    LeadId::parse(id).is_ok()
 }
 
 /// The face of a status by its codes; an empty one is none.

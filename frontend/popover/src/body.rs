@@ -14,8 +14,6 @@ use crate::{check_again, drawn, exact, heading, iso, relative, take, words};
 #[derive(Clone, Debug, Default, PartialEq, Properties)]
 pub(crate) struct Shown {
     pub(crate) slot: Slot,
-    /// The number of the lead.
-    pub(crate) lead: u32,
     pub(crate) content: Option<Content>,
     /// Whether the suggested address can be taken by a press.
     pub(crate) accept: Offer,
@@ -43,7 +41,7 @@ impl Component for Body {
         let Some(said) = &shown.content else {
             return Html::default();
         };
-        html! { <div key={shown.lead} class="content">{ parts(shown, said) }</div> }
+        html! { <div class="content">{ parts(shown, said) }</div> }
     }
 
     fn rendered(&mut self, context: &Context<Self>, _: bool) {

@@ -311,7 +311,6 @@ fn draw(slot: Slot, now: f64) {
     }
     let shown = Shown {
         slot,
-        lead: lead.unwrap_or(u32::MAX),
         now,
         pinned,
         accept: match (accepts(), accepting) {

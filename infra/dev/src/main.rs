@@ -75,6 +75,9 @@ enum Task {
     Bench {
         /// What to measure.
         subject: Subject,
+        /// Fewer sizes and runs, where there is a choice.
+        #[arg(long)]
+        quick: bool,
     },
 }
 
@@ -84,6 +87,8 @@ enum Subject {
     Gate,
     /// A verification of domains of every kind, cold and warm, beside the bare questions that it cannot do without.
     Verification,
+    /// The built widget in Chromium, beside hand-written JavaScript, Lit and Preact.
+    Widget,
 }
 
 #[derive(Args)]
@@ -149,7 +154,7 @@ fn main() -> ExitCode {
         Task::Accuracy { suite, at_least } => compare(&suite, at_least),
         Task::Widget { sizes } => build_widget(sizes),
         Task::Package { processors } => pack(&processors),
-        Task::Bench { subject } => measure(subject),
+        Task::Bench { subject, quick } => measure(subject, quick),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -193,8 +198,10 @@ fn build_widget(sizes: bool) -> anyhow::Result<()> {
 }
 
 /// Measures in a build that is optimised; this process may be none.
-fn measure(subject: Subject) -> anyhow::Result<()> {
-    if cfg!(debug_assertions) {
+fn measure(subject: Subject, quick: bool) -> anyhow::Result<()> {
+    // What runs in a browser is as fast either way.
+    let is_native = !matches!(subject, Subject::Widget);
+    if cfg!(debug_assertions) && is_native {
         let name = subject.to_possible_value().context("name the benchmark")?;
         let mut cargo = Command::new("cargo");
         cargo.current_dir(workspace::root());
@@ -211,6 +218,7 @@ fn measure(subject: Subject) -> anyhow::Result<()> {
         Subject::Verification => progress::step("verification", |progress| {
             block_on(bench::verification(progress))?
         })?,
+        Subject::Widget => progress::step("widget", |progress| widget::bench(progress, quick))?,
         Subject::Gate => progress::step("gate", |progress| block_on(bench::gate(progress))?)?,
     };
     println!("{report}");

@@ -5,6 +5,7 @@
 //! Binaryen and esbuild come from npm, at the versions in `infra/dev/npm/`. Whatever a page may keep for ever has the hash of
 //! its content in its name.
 
+mod bench;
 mod glue;
 mod sizes;
 
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384};
 use wasm_bindgen_cli_support::Bindgen;
 
+pub use self::bench::bench;
 pub use self::sizes::sizes;
 use crate::npm::Packages;
 use crate::progress::Progress;
@@ -224,7 +226,8 @@ impl Build<'_> {
         command
             .args(arguments)
             .args(["--minify", "--target=es2022", "--charset=utf8"])
-            .args(["--legal-comments=none", "--log-level=warning"]);
+            .args(["--legal-comments=none", "--log-level=warning"])
+            .env("NODE_PATH", self.packages.modules());
         self.progress.run(&mut command)
     }
 
