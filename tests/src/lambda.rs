@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use leadlight_dev::lambdas::{self, FUNCTIONS};
 use leadlight_dev::progress::Progress;
-use leadlight_dev::runtime_api::{Function, FunctionError, RuntimeApi};
+use leadlight_dev::runtime_api::{Function, RuntimeApi};
 use leadlight_dev::stack::{Stack, StackSettings};
 use serde_json::{Value, json};
 
@@ -219,7 +219,7 @@ async fn an_event_that_makes_no_sense_fails_alone() {
                 .await
                 .unwrap_err();
             assert!(
-                !is_end(&error),
+                !error.is_end(),
                 "{} at {nonsense}: {error}",
                 function.name()
             );
@@ -313,9 +313,4 @@ async fn call(function: &Function, event: &Value) -> (u64, Value) {
         status,
         serde_json::from_str(answer["body"].as_str().unwrap()).unwrap(),
     )
-}
-
-/// Whether the process is gone, rather than an invocation failed.
-fn is_end(error: &FunctionError) -> bool {
-    ["Runtime.ExitError", "Sandbox.Timedout"].contains(&error.kind.as_str())
 }

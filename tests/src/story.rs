@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use fantoccini::key::Key;
 use jiff::{SignedDuration, Timestamp};
 use leadlight_dev::progress::Progress;
-use leadlight_dev::stack::{Stack, StackSettings};
-use leadlight_dev::widget;
+use leadlight_dev::queue::{Chaos, QueueSettings};
+use leadlight_dev::stack::{Functions, Stack, StackSettings};
+use leadlight_dev::{lambdas, widget};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Node, Tree};
@@ -30,7 +31,33 @@ const MANY_STOPS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocklisted_lead_comes_back_by_check_again() {
-    let stack = demo().await;
+    comes_back_by_check_again(&demo().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocklisted_lead_comes_back_on_the_built_binaries() {
+    let stack = demo_with(built().await).await;
+    comes_back_by_check_again(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocklisted_lead_comes_back_on_the_built_binaries_in_chaos() {
+    let chaos = Chaos {
+        seed: 6,
+        most_delay: Duration::from_secs(2),
+    };
+    let settings = StackSettings {
+        queue: QueueSettings {
+            chaos: Some(chaos),
+            ..QueueSettings::default()
+        },
+        ..built().await
+    };
+    comes_back_by_check_again(&demo_with(settings).await).await;
+}
+
+/// The seed's story, from a bounce to the release and the next bounce.
+async fn comes_back_by_check_again(stack: &Stack) {
     let person = Browser::open(stack.origin()).await;
 
     person.go("/lead.html?id=julia-brandt").await;
@@ -537,13 +564,28 @@ const NOTHING: [&str; 0] = [];
 
 /// The local stack with the demo's leads, and the widget as it is now.
 pub(crate) async fn demo() -> Stack {
+    demo_with(StackSettings::default()).await
+}
+
+/// The functions as binaries, built from the sources as they are now.
+async fn built() -> StackSettings {
+    let build = || lambdas::build(&Progress::silent());
+    let folder = tokio::task::spawn_blocking(build).await.unwrap().unwrap();
+    let log = "error".to_owned();
+    StackSettings {
+        functions: Functions::Built { folder, log },
+        ..StackSettings::default()
+    }
+}
+
+async fn demo_with(settings: StackSettings) -> Stack {
     tokio::task::spawn_blocking(|| widget::build(&Progress::silent()))
         .await
         .unwrap()
         .unwrap();
     let settings = StackSettings {
         with_demo_leads: true,
-        ..StackSettings::default()
+        ..settings
     };
     Stack::start(settings).await.unwrap()
 }

@@ -11,22 +11,20 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use leadlight::api::Problem;
-use leadlight_functions::config::App;
-use leadlight_functions::{leads, rechecks, sends, statuses, verifications};
 use serde_json::{Map, Value, json};
 
-use crate::execution::Execution;
+use crate::lambdas::Invoke;
 
 /// The most octets of a request's body: what Lambda takes as one event.
 const MAX_BODY_OCTETS: usize = 6 * 1024 * 1024;
 
-/// Sends requests to the functions of this process.
+/// Sends requests to the functions.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    execution: Execution,
+    functions: Arc<dyn Invoke>,
 }
 
 /// The event of a request. `query` goes without its `?`; names of headers must be lower case.
@@ -82,8 +80,8 @@ pub fn http_event(
 }
 
 impl Gateway {
-    pub(crate) fn new(execution: Execution) -> Self {
-        Self { execution }
+    pub(crate) fn new(functions: Arc<dyn Invoke>) -> Self {
+        Self { functions }
     }
 
     /// Answers a request as the deployed API does.
@@ -115,7 +113,7 @@ impl Gateway {
             &body,
             Timestamp::now(),
         );
-        match self.invoke(&event).await {
+        match self.invoke(uri.path(), event).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!("the request could not be handed over: {error:#}");
@@ -156,7 +154,7 @@ impl Gateway {
             body.as_bytes(),
             Timestamp::now(),
         );
-        let response = self.invoke(&event).await?;
+        let response = self.invoke(path, event).await?;
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), MAX_BODY_OCTETS).await?;
         Ok((
@@ -165,33 +163,33 @@ impl Gateway {
         ))
     }
 
-    async fn invoke(&self, event: &Value) -> anyhow::Result<Response> {
-        let event = event.to_string();
-        let invocation =
-            move |app: Arc<App>| async move { route(&app, &event).await }.boxed_local();
-        let (parts, body) = self.execution.run(invocation).await??.into_parts();
-        Ok(Response::from_parts(
-            parts,
-            axum::body::Body::from(body.to_vec()),
-        ))
+    async fn invoke(&self, path: &str, event: Value) -> anyhow::Result<Response> {
+        let answer = self.functions.invoke(function_of(path), event).await?;
+        let answer: ApiGatewayV2httpResponse =
+            serde_json::from_value(answer).context("read the function's answer as a response")?;
+        let status = u16::try_from(answer.status_code).unwrap_or_default();
+        let body = answer.body.unwrap_or_default();
+        let body = if answer.is_base64_encoded {
+            STANDARD.decode(&body).context("read the body as base64")?
+        } else {
+            body.to_vec()
+        };
+        let mut response = Response::new(axum::body::Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).context("read the status")?;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
     }
 }
 
 /// The routes of the deployed API, to the function of each.
-async fn route(app: &App, event: &str) -> anyhow::Result<lambda_http::Response<lambda_http::Body>> {
-    let request = lambda_http::request::from_str(event).context("read the event")?;
-    let path = request.uri().path();
-    Ok(if path == "/v1/statuses" {
-        statuses::handle(app, request).await
-    } else if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") {
-        rechecks::handle(app, request).await
-    } else if ["/v1/send-checks", "/v1/sends", "/v1/permit-keys"].contains(&path) {
-        sends::handle(app, request).await
-    } else if path == "/v1/verifications" {
-        verifications::handle(app, request).await
-    } else {
-        leads::handle(app, request).await
-    })
+fn function_of(path: &str) -> &'static str {
+    match path {
+        "/v1/statuses" => "statuses",
+        "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => "sends",
+        "/v1/verifications" => "verifications",
+        _ if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") => "rechecks",
+        _ => "leads",
+    }
 }
 
 /// A problem document (RFC 9457) of the local stack's own.

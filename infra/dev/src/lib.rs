@@ -13,6 +13,7 @@ pub mod demo;
 pub mod disposable;
 pub mod dns;
 pub mod engine;
+mod environments;
 mod execution;
 pub mod gateway;
 pub mod lambdas;

@@ -19,9 +19,10 @@ use leadlight_dev::account::{LocalAccount, MAX_SERVER_MINUTES, MAX_WIDGET_MINUTE
 use leadlight_dev::package::Processor;
 use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
-use leadlight_dev::stack::{DEMO, Stack, StackSettings, StackStatus};
+use leadlight_dev::stack::{DEMO, Functions, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, demo, disposable, dns, package, progress, tools, widget, workspace,
+    accuracy, bench, checks, demo, disposable, dns, lambdas, package, progress, tools, widget,
+    workspace,
 };
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -109,6 +110,9 @@ struct Up {
     /// Deliver every notification twice, late and in another order.
     #[arg(long)]
     chaos: bool,
+    /// Run the functions as built binaries, a process each, as Lambda does.
+    #[arg(long)]
+    lambda: bool,
     /// The port of the demo CRM on 127.0.0.1.
     #[arg(long, default_value_t = 4280)]
     port: u16,
@@ -243,6 +247,9 @@ fn bring_up(up: &Up) -> anyhow::Result<()> {
         let toolchain = progress::step("a Rust for wasm", tools::wasm_toolchain)?;
         println!("  built with {}", toolchain.name());
         progress::step("the widget", widget::build)?;
+        if up.lambda {
+            progress::step("the functions", lambdas::build)?;
+        }
     }
     if up.detach {
         detach(up, &state)
@@ -263,7 +270,8 @@ fn detach(up: &Up, state: &Path) -> anyhow::Result<()> {
         .args(["up", "--built", "--port", &up.port.to_string()]);
     command
         .args(up.offline.then_some("--offline"))
-        .args(up.chaos.then_some("--chaos"));
+        .args(up.chaos.then_some("--chaos"))
+        .args(up.lambda.then_some("--lambda"));
     command
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
@@ -307,9 +315,9 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
     } else {
         "info,leadlight_functions=warn"
     };
-    let filter = EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let log = std::env::var("LEADLIGHT_LOG").unwrap_or_else(|_| usual.to_owned());
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::try_new(&log).unwrap_or_else(|_| EnvFilter::new(usual)))
         .with_writer(std::io::stderr)
         .init();
 
@@ -337,6 +345,12 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
         folder: Some(state.to_owned()),
         port: up.port,
         zone: Some(zone),
+        functions: if up.lambda {
+            let folder = lambdas::folder();
+            Functions::Built { folder, log }
+        } else {
+            Functions::Library
+        },
         queue: QueueSettings {
             chaos,
             ..QueueSettings::default()

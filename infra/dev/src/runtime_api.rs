@@ -107,10 +107,12 @@ impl RuntimeApi {
         })
     }
 
-    /// The environment in which Lambda starts a function's binary, pointed at this API.
+    /// The environment in which Lambda starts a function's binary (Lambda developer guide, *Defined runtime environment variables*),
+    /// less its region and credentials, pointed at this API.
     #[must_use]
     pub fn environment(&self, function: &str) -> Vec<(String, String)> {
         let pairs = [
+            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
             ("AWS_LAMBDA_RUNTIME_API", self.address.to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", function.to_owned()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
@@ -120,6 +122,10 @@ impl RuntimeApi {
                 format!("/aws/lambda/{function}"),
             ),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "local".to_owned()),
+            ("AWS_DEFAULT_REGION", crate::aws::REGION.to_owned()),
+            ("LANG", "en_US.UTF-8".to_owned()),
+            ("TZ", ":UTC".to_owned()),
+            ("_HANDLER", "bootstrap".to_owned()),
         ];
         pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
@@ -141,19 +147,10 @@ impl RuntimeApi {
                 "the Runtime API has ended",
             ));
         }
-        let mut init_error = self.shared.init_error.subscribe();
-        let failed_init = async {
-            match init_error.wait_for(Option::is_some).await {
-                Ok(error) => error
-                    .clone()
-                    .unwrap_or_else(|| FunctionError::new("Runtime.InitError", "")),
-                Err(_) => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            answer = answered => answer.unwrap_or_else(|_| Err(FunctionError::new("Runtime.ExitError", "no answer"))),
-            error = failed_init => Err(error),
-            () = tokio::time::sleep(timeout) => Err(FunctionError::new("Sandbox.Timedout", "Task timed out")),
+            answer = answered => answer.unwrap_or_else(|_| Err(FunctionError::new(FunctionError::EXITED, "no answer"))),
+            error = self.failed_init() => Err(error),
+            () = tokio::time::sleep(timeout) => Err(FunctionError::new(FunctionError::TIMED_OUT, "Task timed out")),
         }
     }
 
@@ -163,19 +160,38 @@ impl RuntimeApi {
     /// When its init failed.
     pub async fn initialised(&self) -> Result<(), FunctionError> {
         let mut polls = self.shared.polls.subscribe();
-        let mut init_error = self.shared.init_error.subscribe();
         tokio::select! {
             _ = polls.wait_for(|polls| *polls > 0) => Ok(()),
-            error = init_error.wait_for(Option::is_some) => match error {
-                Ok(error) => Err(error.clone().unwrap_or_else(|| FunctionError::new("Runtime.InitError", ""))),
-                Err(_) => Ok(()),
-            },
+            error = self.failed_init() => Err(error),
+        }
+    }
+
+    /// Waits until the function reports that its init failed.
+    async fn failed_init(&self) -> FunctionError {
+        let mut reported = self.shared.init_error.subscribe();
+        let error = reported.wait_for(Option::is_some).await;
+        match error.map(|error| error.clone()) {
+            Ok(Some(error)) => error,
+            Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 }
 
 impl FunctionError {
-    fn new(kind: &str, message: &str) -> Self {
+    /// The type of the error about a function that does not exist.
+    pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
+    /// The type of the error about a process that has ended.
+    pub(crate) const EXITED: &str = "Runtime.ExitError";
+    /// The type of the error about an invocation, or a start, that took too long.
+    pub(crate) const TIMED_OUT: &str = "Sandbox.Timedout";
+
+    /// Whether the environment cannot be used any more: its process has ended, or Lambda would end it.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        [Self::EXITED, Self::TIMED_OUT].contains(&self.kind.as_str())
+    }
+
+    pub(crate) fn new(kind: &str, message: &str) -> Self {
         Self {
             kind: kind.to_owned(),
             message: message.to_owned(),
@@ -191,7 +207,8 @@ impl FunctionError {
 }
 
 impl Function {
-    /// Starts the binary in an environment of nothing but Lambda's variables and `environment`.
+    /// Starts the binary in an environment of nothing but Lambda's variables and `environment`. What it logs goes to this process's
+    /// standard error.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -207,6 +224,7 @@ impl Function {
             .envs(api.environment(&name))
             .envs(environment.iter().cloned())
             .stdin(Stdio::null())
+            .stdout(std::io::stderr())
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {}", binary.display()))?;
@@ -259,7 +277,7 @@ impl Function {
 fn exited(status: std::io::Result<std::process::ExitStatus>) -> FunctionError {
     let message = status.map_or_else(|error| error.to_string(), |status| status.to_string());
     FunctionError {
-        kind: "Runtime.ExitError".to_owned(),
+        kind: FunctionError::EXITED.to_owned(),
         message,
     }
 }

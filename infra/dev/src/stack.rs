@@ -1,12 +1,12 @@
 //! The whole of Leadlight in one process: engine, SES, queue, DNS, the functions, and the demo CRM in front.
 //!
-//! The functions run as the library they are, on settings as their environment would give them. Given a folder, everything
-//! lives on in it; without one, nothing is written.
+//! The functions run as the library they are, on settings as their environment would give them, or as the built binaries in that
+//! environment. Given a folder, everything lives on in it; without one, nothing is written.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use axum::Router;
@@ -15,14 +15,11 @@ use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
-use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
 use leadlight_functions::config::{App, Settings};
-use leadlight_functions::feedback;
 use leadlight_functions::permit::PermitKey;
-use leadlight_functions::reverifications::{self, Report};
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::AddressSecret;
 use serde::{Deserialize, Serialize};
@@ -33,10 +30,13 @@ use crate::account::LocalAccount;
 use crate::crm::{self, Crm};
 use crate::dns::{self, Zone};
 use crate::engine::Engine;
+use crate::environments::Environments;
 use crate::execution::Execution;
 use crate::gateway::{self, Gateway};
+use crate::lambdas::{self, Invoke};
 use crate::ledger::Ledger;
 use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
+use crate::runtime_api::Answer;
 use crate::ses::{Ses, SesSettings};
 use crate::task::Task;
 use crate::{aws, demo, template, workspace};
@@ -52,14 +52,49 @@ pub const TABLE: &str = "leadlight";
 const ADDRESS_SECRET: &str = "a-local-secret-that-protects-nobody-at-all";
 /// The variable that holds the key for permits.
 const PERMIT_KEY: &str = "LEADLIGHT_PERMIT_KEY";
-/// How long the feedback function has for a batch, as deployed.
-pub(crate) const FEEDBACK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the schedule calls the function that verifies again, as deployed.
 pub(crate) const REVERIFICATIONS_EVERY: Duration = Duration::from_mins(1);
-/// How long that function has, as deployed.
-pub(crate) const REVERIFICATIONS_TIMEOUT: Duration = Duration::from_secs(55);
 /// The most octets that the local endpoints read: more than any event, so that the functions get to refuse.
 const MAX_BODY_OCTETS: usize = 16 * 1024 * 1024;
+
+/// Where the functions run.
+#[derive(Clone, Debug, Default)]
+pub enum Functions {
+    /// In this process, as the library they are.
+    #[default]
+    Library,
+    /// As built binaries, a process each, behind Runtime APIs.
+    Built {
+        /// The folder of the binaries.
+        folder: PathBuf,
+        /// What they log, to this process's standard error; as `LEADLIGHT_LOG` takes it.
+        log: String,
+    },
+}
+
+impl Functions {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Library => "in this process",
+            Self::Built { .. } => "built binaries behind Runtime APIs",
+        }
+    }
+
+    /// What calls them: those of this process on `app`, the built ones in `environment`.
+    fn start(
+        &self,
+        app: &Arc<App>,
+        mut environment: Vec<(String, String)>,
+    ) -> anyhow::Result<Arc<dyn Invoke>> {
+        Ok(match self {
+            Self::Library => Arc::new(Execution::start(Arc::clone(app))?),
+            Self::Built { folder, log } => {
+                environment.push(("LEADLIGHT_LOG".to_owned(), log.clone()));
+                Arc::new(Environments::new(folder, &environment)?)
+            }
+        })
+    }
+}
 
 /// How a stack is set up.
 #[derive(Debug, Default)]
@@ -70,6 +105,8 @@ pub struct StackSettings {
     pub port: u16,
     /// The engine; `None` takes the embedded one.
     pub engine: Option<Engine>,
+    /// Where the functions run.
+    pub functions: Functions,
     /// What the resolver sees; `None` takes the demo's zone and nothing else.
     pub zone: Option<Zone>,
     /// How the queue is set.
@@ -120,6 +157,8 @@ pub struct Stack {
 pub struct StackStatus {
     /// The id of the process.
     pub pid: u32,
+    /// Where the functions run.
+    pub functions: String,
     /// The table's engine.
     pub engine: String,
     /// SES's endpoint.
@@ -172,14 +211,15 @@ impl Stack {
         let (account, neighbour) = (account(DEMO)?, account(NEIGHBOUR)?);
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
 
-        let execution = Execution::start(Arc::clone(&app))?;
-        let polling = queue.poll(&feedback_function(execution.clone()));
+        let environment = environment(&engine, &ses, &dns);
+        let invoke = settings.functions.start(&app, environment)?;
+        let polling = queue.poll(&feedback_function(Arc::clone(&invoke)));
         let every = settings.reverifications_every;
         let schedule = Task::spawn(call_by_schedule(
-            execution.clone(),
+            Arc::clone(&invoke),
             every.unwrap_or(REVERIFICATIONS_EVERY),
         ));
-        let gateway = Gateway::new(execution.clone());
+        let gateway = Gateway::new(Arc::clone(&invoke));
         let file = folder.map(|folder| folder.join("crm.json"));
         let crm = Crm::open(
             file.as_deref(),
@@ -204,10 +244,12 @@ impl Stack {
         });
 
         let local = Local {
-            execution: execution.clone(),
+            is_library: matches!(settings.functions, Functions::Library),
+            invoke,
             queue: queue.clone(),
             status: StackStatus {
                 pid: std::process::id(),
+                functions: settings.functions.name().to_owned(),
                 engine: engine.name().to_owned(),
                 ses: ses.endpoint(),
                 dynamodb: engine.endpoint(),
@@ -357,51 +399,34 @@ async fn provision(
     Ok(())
 }
 
-/// One invocation of the feedback function.
-async fn feed(execution: &Execution, event: Value) -> anyhow::Result<Value> {
-    let invocation = move |app: Arc<App>| {
-        async move {
-            let deadline = Instant::now() + FEEDBACK_TIMEOUT;
-            feedback::handle(&app, event, Some(deadline)).await
-        }
-        .boxed_local()
-    };
-    Ok(execution.run(invocation).await??)
-}
-
 /// One invocation of the function that verifies what is due at `now`.
-async fn reverify(execution: &Execution, now: Timestamp) -> anyhow::Result<Report> {
-    let invocation = move |app: Arc<App>| {
-        async move {
-            let deadline = Instant::now() + REVERIFICATIONS_TIMEOUT;
-            reverifications::handle_at(&app, Some(deadline), now).await
-        }
-        .boxed_local()
-    };
-    Ok(execution.run(invocation).await??)
+async fn reverify(functions: &dyn Invoke, now: Timestamp) -> Answer {
+    let event = lambdas::schedule_event(now);
+    functions.invoke("reverifications", event).await
 }
 
-async fn call_by_schedule(execution: Execution, every: Duration) {
+async fn call_by_schedule(functions: Arc<dyn Invoke>, every: Duration) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = reverify(&execution, Timestamp::now()).await {
-            tracing::error!("could not verify what is due: {error:#}");
+        if let Err(error) = reverify(&*functions, Timestamp::now()).await {
+            tracing::error!("could not verify what is due: {error}");
         }
     }
 }
 
-fn feedback_function(execution: Execution) -> Consumer {
+fn feedback_function(functions: Arc<dyn Invoke>) -> Consumer {
     Arc::new(move |event| {
-        let execution = execution.clone();
-        Box::pin(async move { feed(&execution, event).await })
+        let functions = Arc::clone(&functions);
+        Box::pin(async move { Ok(functions.invoke("feedback", event).await?) })
     })
 }
 
 /// What the endpoints below `/local` need.
 struct Local {
-    execution: Execution,
+    invoke: Arc<dyn Invoke>,
+    is_library: bool,
     queue: Queue,
     status: StackStatus,
 }
@@ -474,12 +499,12 @@ async fn hand_over(State(local): State<Arc<Local>>, body: Bytes) -> Response {
         Ok(event) if event.get("Records").is_some() || event.get("detail-type").is_some() => event,
         _ => json!({ "Records": [queue::sqs_record(&text, Timestamp::now())] }),
     };
-    match feed(&local.execution, event).await {
+    match local.invoke.invoke("feedback", event).await {
         Ok(answer) => axum::Json(answer).into_response(),
         Err(error) => gateway::problem(
             StatusCode::UNPROCESSABLE_ENTITY,
             "feedback-failed",
-            &format!("{error:#}"),
+            &error.to_string(),
         ),
     }
 }
@@ -507,9 +532,16 @@ struct At {
 
 /// Calls the function that verifies again, now or as if it were another time.
 async fn reverify_now(State(local): State<Arc<Local>>, Query(At { at }): Query<At>) -> Response {
-    match reverify(&local.execution, at.unwrap_or_else(Timestamp::now)).await {
+    if at.is_some() && !local.is_library {
+        return gateway::problem(
+            StatusCode::NOT_IMPLEMENTED,
+            "own-clock",
+            "A built function has a clock of its own: leave `at` out, or start without `--lambda`.",
+        );
+    }
+    match reverify(&*local.invoke, at.unwrap_or_else(Timestamp::now)).await {
         Ok(report) => axum::Json(report).into_response(),
-        Err(error) => broken(&error),
+        Err(error) => broken(&error.into()),
     }
 }
 
@@ -519,4 +551,28 @@ fn broken(error: &anyhow::Error) -> Response {
         "local-stack",
         &format!("{error:#}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lambdas::FUNCTIONS;
+    use crate::runtime_api::FunctionError;
+
+    #[tokio::test]
+    async fn every_function_is_known_in_this_process_and_a_stranger_is_not() {
+        let stack = Stack::start(StackSettings::default()).await.unwrap();
+        let functions = Functions::Library.start(&stack.app, Vec::new()).unwrap();
+        for function in FUNCTIONS {
+            let answer = functions.invoke(function, Value::Null).await;
+            let error = answer.err().map(|error| error.kind);
+            assert_ne!(
+                error.as_deref(),
+                Some(FunctionError::NOT_FOUND),
+                "{function}"
+            );
+        }
+        let answer = functions.invoke("stranger", Value::Null).await;
+        assert_eq!(answer.unwrap_err().kind, FunctionError::NOT_FOUND);
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{TEXT, Translated, check};
 use crate::progress::Progress;
 use crate::queue::QueueSettings;
-use crate::stack::{FEEDBACK_TIMEOUT, REVERIFICATIONS_EVERY, REVERIFICATIONS_TIMEOUT};
+use crate::stack::REVERIFICATIONS_EVERY;
 
 /// A fault to plant.
 struct Fault {
@@ -225,15 +225,11 @@ fn the_local_queue_is_set_as_the_template_says() {
     assert_eq!(visibility, local.visibility_timeout);
     let receives = number("FeedbackQueue", "/RedrivePolicy/maxReceiveCount");
     assert_eq!(receives, u64::from(local.max_receives));
-    let timeout = Duration::from_secs(number("Feedback", "/Timeout"));
-    assert_eq!(timeout, FEEDBACK_TIMEOUT);
 }
 
 #[test]
 fn the_local_schedule_is_that_of_the_template() {
     let resources = &CLEAN.resources;
-    let timeout = resources["Reverifications"]["Properties"]["Timeout"].as_u64();
-    assert_eq!(timeout, Some(REVERIFICATIONS_TIMEOUT.as_secs()));
     let every = &resources["ReverificationsEveryMinute"]["Properties"]["ScheduleExpression"];
     let minutes = REVERIFICATIONS_EVERY.as_secs() / 60;
     assert_eq!(*every, format!("rate({minutes} minute)"));
