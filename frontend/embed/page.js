@@ -21,6 +21,8 @@ const isSet = new Promise((resolve) => { set = resolve; });
 /** Whether the first module runs. */
 let running = false;
 let loading;
+/** Why it does not, once that is known. */
+let broken;
 const waiting = new Set();
 let presets = [];
 
@@ -56,7 +58,8 @@ export function setStatuses(statuses) {
 export function connect(row) {
   if (!running) {
     waiting.add(row);
-    load();
+    if (broken) fail(row, broken);
+    else load();
     return;
   }
   row.language = language(row.host);
@@ -118,7 +121,7 @@ export function disconnect(row) {
 
 /** Does something with a row once the module is there. */
 export async function whenRunning(row, act) {
-  if (!running && row.host.isConnected) await load();
+  if (!running && row.host.isConnected) await retry();
   if (running && row.slot !== undefined) attempt(() => act(row.slot), row);
 }
 
@@ -142,6 +145,7 @@ export function dispatch(row, type, detail, cancelable = false) {
 
 /** Says in plain words that there is no widget, where the module cannot run: refused by a policy, not loaded, or broken. */
 function fail(row, error) {
+  row.language ??= language(row.host);
   const message = word(row.language, "unsupported") || "Email status is not available in this page.";
   draw(row, "failed", row.host.label ? `${row.host.label}: ${message}` : message);
   row.button.title = message;
@@ -179,16 +183,21 @@ export function load(tag = "lead-light") {
     else (globalThis.requestIdleCallback ?? setTimeout)(loadPopover);
     setTimeout(hint, UNCONFIGURED_MS);
   })().catch(async (error) => {
-    loading = undefined;
+    broken = error;
     for (const row of waiting) {
       row.language = language(row.host);
       await row.language.ready.catch(() => {});
       fail(row, error);
     }
-    // Perhaps it was the network. The next element, `refresh()` and `show()` try again too.
-    addEventListener("online", load, { once: true });
+    // Perhaps it was the network. `refresh()` and `show()` try again too.
+    addEventListener("online", retry, { once: true });
   });
   return loading;
+}
+
+function retry() {
+  if (broken) broken = loading = undefined;
+  return load();
 }
 
 const wake = () => document.hidden || attempt(bubbles.wake);

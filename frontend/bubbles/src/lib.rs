@@ -86,7 +86,15 @@ pub fn disconnect(slot: u32) {
 #[wasm_bindgen]
 pub fn see(slot: u32) {
     let now = now();
-    with(|statuses| statuses.see(slot, now));
+    let (before, face) = with(|statuses| {
+        let (before, _) = statuses.view(slot);
+        statuses.see(slot, now);
+        (before, statuses.view(slot).0)
+    });
+    if before != face {
+        // What had failed is tried again.
+        paint(slot, face.number());
+    }
     flush_soon();
 }
 

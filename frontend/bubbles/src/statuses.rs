@@ -250,12 +250,16 @@ impl Statuses {
         changes
     }
 
-    /// Gives up everything that is queued or under way.
+    /// Gives up everything that is queued or under way, until the failures are forgotten.
     pub(crate) fn give_up(&mut self, fault: Fault, now: f64) -> Vec<Change> {
+        let trouble = Trouble {
+            fault,
+            retry_at: Some(f64::INFINITY),
+        };
         self.take_requests(now);
         let mut changes = Vec::new();
         while let Some(request) = self.under_way.first().map(|batch| batch.request) {
-            changes.extend(self.answer(request, Err(fault.into()), now));
+            changes.extend(self.answer(request, Err(trouble), now));
         }
         changes
     }
@@ -532,6 +536,11 @@ mod tests {
         assert_eq!(statuses.give_up(Fault::Unconfigured, 2.0).len(), 2);
         assert_eq!(statuses.view(1), (Face::Failed, Some(Fault::Unconfigured)));
         assert_eq!(statuses.answer(1, Ok(&[(A, SOFT)]), 3.0), []);
+        statuses.see(0, FRESH_MS);
+        assert_eq!(statuses.take_requests(FRESH_MS), [], "it would be in vain");
+        statuses.forgive();
+        statuses.see(0, FRESH_MS);
+        assert_eq!(statuses.take_requests(FRESH_MS), [(3, vec![A])]);
     }
 
     #[test]
