@@ -1,6 +1,6 @@
 """Translates SAM templates and holds the results against the published rules: cfn-lint, and parliament on every role.
 
-    python template_checks.py TEMPLATE...
+    python template_checks.py [--without-cfn-lint] TEMPLATE...
 
 Prints a JSON array with an entry for each template: `resources`, those of the translated template with every intrinsic function carried out
 (all conditions true, references as ARNs or names of an example account), and `findings`, what the tools object to. SAM's source is
@@ -25,6 +25,7 @@ from samtranslator.model.exceptions import InvalidDocumentException  # noqa: E40
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
+WITHOUT_CFN_LINT = "--without-cfn-lint"
 REGION, ACCOUNT = os.environ["AWS_DEFAULT_REGION"], "123456789012"
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
@@ -174,12 +175,12 @@ def is_newer(action):
     return service.get("Actions", {}).get(privilege.lower()) == {}
 
 
-def check(text):
+def check(text, with_cfn_lint):
     try:
         template = translate(text)
     except InvalidDocumentException as error:
         return {"resources": {}, "findings": [f"sam: {cause.message}" for cause in error.causes]}
-    findings = lint(template)
+    findings = lint(template) if with_cfn_lint else []
     resources = Resolver(template).resolve(template["Resources"])
     for name, resource in resources.items():
         if resource["Type"] == "AWS::IAM::Role":
@@ -187,11 +188,13 @@ def check(text):
     return {"resources": resources, "findings": findings}
 
 
-def check_file(path):
+def check_file(path, with_cfn_lint):
     with open(path) as file:
-        return check(file.read())
+        return check(file.read(), with_cfn_lint)
 
 
 if __name__ == "__main__":
     with multiprocessing.Pool() as pool:
-        json.dump(pool.map(check_file, sys.argv[1:], chunksize=1), sys.stdout)
+        paths = [argument for argument in sys.argv[1:] if argument != WITHOUT_CFN_LINT]
+        calls = [(path, WITHOUT_CFN_LINT not in sys.argv) for path in paths]
+        json.dump(pool.starmap(check_file, calls, chunksize=1), sys.stdout)

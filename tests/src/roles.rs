@@ -138,7 +138,7 @@ struct Statement {
 impl Iam {
     fn of_the_template() -> Self {
         let text = template::TEXT.to_owned();
-        let mut checked = template::check(&[text], &Progress::silent()).unwrap();
+        let mut checked = template::check_briefly(&[text], &Progress::silent()).unwrap();
         let resources = checked.remove(0).resources;
         let functions = resources
             .values()

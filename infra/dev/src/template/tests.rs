@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{TEXT, Translated, check};
+use super::{TEXT, Translated, check, check_briefly};
 use crate::progress::Progress;
 use crate::queue::QueueSettings;
 use crate::stack::REVERIFICATIONS_EVERY;
@@ -204,8 +204,17 @@ fn the_template_passes_every_rule() {
 
 #[test]
 fn every_planted_fault_in_the_template_is_found() {
+    // First without the slowest of the tools, and with it what that leaves.
     let templates: Vec<String> = FAULTS.iter().map(with).collect();
-    for (Fault { what, said, .. }, template) in FAULTS.iter().zip(checked(&templates)) {
+    let checked_briefly = check_briefly(&templates, &Progress::silent()).unwrap();
+    let is_missed = |(fault, template): (&'static Fault, Translated)| {
+        let is_found = template.findings.join("\n").contains(fault.said);
+        (!is_found).then_some(fault)
+    };
+    let pairs = FAULTS.iter().zip(checked_briefly);
+    let missed: Vec<&Fault> = pairs.filter_map(is_missed).collect();
+    let templates: Vec<String> = missed.iter().map(|fault| with(fault)).collect();
+    for (Fault { what, said, .. }, template) in missed.into_iter().zip(checked(&templates)) {
         let found = template.findings.join("\n");
         assert!(found.contains(said), "{what}: {said:?} is not in:\n{found}");
     }
