@@ -10,9 +10,11 @@ sheet.replaceSync(css);
 const bubble = document.createElement("button");
 bubble.type = "button";
 bubble.className = "loading";
-for (const [name, value] of Object.entries({ part: "bubble", "aria-haspopup": "dialog", "aria-expanded": "false" })) {
-  bubble.setAttribute(name, value);
-}
+for (const [name, value] of Object.entries({
+  part: "bubble", "aria-haspopup": "dialog", "aria-expanded": "false",
+  // Until its language is there.
+  "aria-label": "Status is loading",
+})) bubble.setAttribute(name, value);
 
 export class LeadLight extends HTMLElement {
   static version = VERSION;
