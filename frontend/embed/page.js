@@ -33,7 +33,7 @@ export function configure(given) {
   Object.assign(settings, given);
   if ("token" in given && !("getToken" in given)) delete settings.getToken;
   token = undefined;
-  set();
+  set?.();
   set = undefined;
   if (!running) return;
   if (given.preload) loadPopover();

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256, Sha384};
 use wasm_bindgen_cli_support::Bindgen;
 
@@ -257,15 +257,22 @@ impl Build<'_> {
     /// Adds what npm and editors want to know, and the digests of everything.
     fn package(&self) -> anyhow::Result<()> {
         let frontend = workspace::root().join("frontend");
-        for path in files(&frontend.join("package"))? {
-            copy_into(&path, &self.out)?;
+        for folder in PACKAGED {
+            let to = self.out.join(folder);
+            std::fs::create_dir_all(&to).with_context(|| format!("create {}", to.display()))?;
+            for path in files(&frontend.join("package").join(folder))? {
+                copy_into(&path, &to)?;
+            }
         }
         copy_into(&frontend.join("README.md"), &self.out)?;
         let described = self.out.join("package.json");
-        let mut package: Map<String, Value> = serde_json::from_slice(&std::fs::read(&described)?)?;
-        package.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
-        let package = Value::Object(package);
-        std::fs::write(&described, format!("{package:#}\n"))?;
+        // As text, for the order of an export's conditions says which is asked first.
+        let version = concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\"");
+        let package = std::fs::read_to_string(&described)?;
+        std::fs::write(
+            &described,
+            package.replacen("\"version\": \"0.0.0\"", version, 1),
+        )?;
         let mut digests = BTreeMap::new();
         for folder in ["", "texts"] {
             for path in files(&self.out.join(folder))? {
@@ -284,6 +291,15 @@ impl Build<'_> {
         Ok(())
     }
 }
+
+/// The folders of the package that are written by hand.
+const PACKAGED: [&str; 5] = [
+    "",
+    "examples",
+    "examples/plain",
+    "examples/react",
+    "examples/vue",
+];
 
 fn embed() -> PathBuf {
     workspace::root().join("frontend/embed")
@@ -333,8 +349,11 @@ fn fingerprint() -> anyhow::Result<String> {
     let mut paths: Vec<PathBuf> = MODULES.map(linked).to_vec();
     paths.push(frontend.join("README.md"));
     paths.push(workspace::root().join("infra/dev/npm/package-lock.json"));
-    for folder in ["embed", "texts", "package"] {
+    for folder in ["embed", "texts"] {
         paths.extend(files(&frontend.join(folder))?);
+    }
+    for folder in PACKAGED {
+        paths.extend(files(&frontend.join("package").join(folder))?);
     }
     for path in paths {
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
