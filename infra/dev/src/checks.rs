@@ -15,7 +15,7 @@ use anyhow::{Context as _, bail};
 
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
-use crate::{lambdas, widget};
+use crate::{lambdas, pages, widget};
 
 /// A check that was made.
 struct Made {
@@ -85,6 +85,7 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     check("the widget builds", &|progress| {
         widget::build(progress).map(drop)
     });
+    check("the examples build", &pages::build);
     check("the functions build", &|progress| {
         lambdas::build(progress).map(drop)
     });

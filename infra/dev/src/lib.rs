@@ -20,6 +20,7 @@ pub mod lambdas;
 pub mod ledger;
 pub mod npm;
 pub mod package;
+pub mod pages;
 pub mod progress;
 pub mod queue;
 pub mod runtime_api;

@@ -21,8 +21,8 @@ use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Functions, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, demo, disposable, dns, lambdas, package, progress, tools, widget,
-    workspace,
+    accuracy, bench, checks, demo, disposable, dns, lambdas, package, pages, progress, tools,
+    widget, workspace,
 };
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -247,6 +247,7 @@ fn bring_up(up: &Up) -> anyhow::Result<()> {
         let toolchain = progress::step("a Rust for wasm", tools::wasm_toolchain)?;
         println!("  built with {}", toolchain.name());
         progress::step("the widget", widget::build)?;
+        progress::step("the examples", pages::build)?;
         if up.lambda {
             progress::step("the functions", lambdas::build)?;
         }

@@ -54,13 +54,19 @@ impl Packages {
         Ok(packages)
     }
 
+    /// The folder that holds their `node_modules`.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder that they were unpacked to.
     #[must_use]
     pub fn modules(&self) -> PathBuf {
         self.folder.join("node_modules")
     }
 
-    /// A file of theirs.
+    /// A file or folder of theirs.
     #[must_use]
     pub fn file(&self, path: impl AsRef<Path>) -> PathBuf {
         self.modules().join(path)
@@ -69,6 +75,6 @@ impl Packages {
     /// A program of theirs.
     #[must_use]
     pub fn program(&self, name: &str) -> Command {
-        Command::new(self.modules().join(".bin").join(name))
+        Command::new(self.file(".bin").join(name))
     }
 }

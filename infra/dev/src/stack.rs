@@ -24,6 +24,7 @@ use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::AddressSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tower_http::cors::{self, CorsLayer};
 use tower_http::services::ServeDir;
 
 use crate::account::LocalAccount;
@@ -39,7 +40,7 @@ use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
 use crate::runtime_api::Answer;
 use crate::ses::{Ses, SesSettings};
 use crate::task::Task;
-use crate::{aws, demo, template, workspace};
+use crate::{aws, demo, pages, template, workspace};
 
 /// The account of the demo CRM.
 pub const DEMO: &str = "demo";
@@ -434,6 +435,14 @@ struct Local {
 fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, controls: Router) -> Router {
     let api = Router::new()
         .route("/v1/{*path}", any(call_api))
+        // As the deployed API answers pages of other origins.
+        .layer(
+            CorsLayer::new()
+                .allow_origin(cors::Any)
+                .allow_methods([Method::GET, Method::POST])
+                .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+                .expose_headers([header::RETRY_AFTER]),
+        )
         .with_state(gateway);
     let endpoints = Router::new()
         .route("/local/status", get(read_status))
@@ -442,8 +451,10 @@ fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, controls: Router) -> R
         .route("/local/dead-letters", get(dead_letters))
         .route("/local/reverifications", post(reverify_now))
         .with_state(local);
-    let pages = Router::new()
+    let files = Router::new()
         .nest_service("/widget", ServeDir::new(workspace::target().join("widget")))
+        .nest_service("/examples", ServeDir::new(pages::examples()))
+        .nest_service("/gallery/fonts", ServeDir::new(pages::fonts()))
         .fallback_service(ServeDir::new(workspace::root().join("infra/dev/demo")))
         // A page that is being worked on is asked for again each time; an unchanged file still answers 304.
         .layer(axum::middleware::map_response(
@@ -459,7 +470,7 @@ fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, controls: Router) -> R
         .merge(endpoints)
         .merge(crm.router())
         .merge(controls)
-        .fallback_service(pages);
+        .fallback_service(files);
     all.layer(DefaultBodyLimit::max(MAX_BODY_OCTETS))
 }
 

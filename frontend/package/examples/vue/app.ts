@@ -1,0 +1,6 @@
+import { createApp } from "vue";
+import "lead-light/auto";
+import "../connect";
+import Leads from "./Leads.vue";
+
+createApp(Leads).mount("#root");
