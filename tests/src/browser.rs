@@ -11,6 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fantoccini::actions::{InputSource, KeyAction, KeyActions, MouseActions, PointerAction};
 use fantoccini::key::Key;
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -29,9 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GLANCE: Duration = Duration::from_millis(40);
 /// The size of the window, in CSS pixels.
 const WINDOW: (u32, u32) = (1280, 800);
-/// Counts what the page itself did not catch.
+/// Counts what the page itself did not catch, and what its policy forbade.
 const WITNESS: &str = "window.witnessed = [];
     addEventListener('error', ({ message }) => witnessed.push(message));
+    addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) => {
+        witnessed.push(`policy: ${effectiveDirective} ${blockedURI}`);
+    });
     addEventListener('unhandledrejection', ({ reason }) => witnessed.push(String(reason)));";
 
 /// One window. Everything behind it ends when this is dropped, also by a panic.
@@ -88,6 +93,9 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--no-proxy-server",
+            // Letters are drawn alike on all machines.
+            "--disable-lcd-text",
+            "--font-render-hinting=none",
         ];
         let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
@@ -351,6 +359,14 @@ impl Browser {
     /// What the page threw and nobody caught.
     pub(crate) async fn uncaught(&self) -> Value {
         self.ask("window.witnessed").await
+    }
+
+    /// A picture of a part of the window that begins at its corner, as PNG.
+    pub(crate) async fn corner(&self, width: u32, height: u32) -> Vec<u8> {
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let taken = json!({ "format": "png", "clip": clip });
+        let picture = self.tell("Page.captureScreenshot", taken).await;
+        STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()
     }
 
     /// Keeps a picture of the window below `target/screenshots/`.

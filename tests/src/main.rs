@@ -12,6 +12,7 @@
 
 mod browser;
 mod envelopes;
+mod host;
 mod notifications;
 mod proxy;
 mod tokens;
@@ -23,7 +24,10 @@ mod bursts;
 mod cargo_lambda;
 mod compose;
 mod drift;
+mod embedding;
+mod examples;
 mod feedback;
+mod gallery;
 mod gate;
 mod insights;
 mod lambda;
@@ -31,6 +35,7 @@ mod lead_form;
 mod leads;
 mod leads_file;
 mod local_stack;
+mod package;
 mod rechecks;
 mod reverifications;
 mod roles;

@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use leadlight_dev::progress::Progress;
 use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::stack::{Functions, Stack, StackSettings};
-use leadlight_dev::{lambdas, widget};
+use leadlight_dev::{lambdas, pages, widget};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::browser::{Browser, Node, Tree};
 
@@ -562,6 +563,17 @@ async fn a_domain_that_cannot_be_asked_about_fails_the_recheck() {
 /// The names of no buttons.
 const NOTHING: [&str; 0] = [];
 
+/// Builds the widget and the pages around it, once for all tests.
+pub(crate) async fn build_widget() {
+    static BUILT: OnceCell<()> = OnceCell::const_new();
+    let build = || {
+        widget::build(&Progress::silent()).unwrap();
+        pages::build(&Progress::silent()).unwrap();
+    };
+    let in_background = async || tokio::task::spawn_blocking(build).await.unwrap();
+    BUILT.get_or_init(in_background).await;
+}
+
 /// The local stack with the demo's leads, and the widget as it is now.
 pub(crate) async fn demo() -> Stack {
     demo_with(StackSettings::default()).await
@@ -579,10 +591,7 @@ async fn built() -> StackSettings {
 }
 
 async fn demo_with(settings: StackSettings) -> Stack {
-    tokio::task::spawn_blocking(|| widget::build(&Progress::silent()))
-        .await
-        .unwrap()
-        .unwrap();
+    build_widget().await;
     let settings = StackSettings {
         with_demo_leads: true,
         ..settings

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use leadlight_dev::progress::Progress;
 use leadlight_dev::stack::{Stack, StackSettings};
-use leadlight_dev::widget;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Tree};
+use crate::story::build_widget;
 
 /// Keeps which leads the page asks for, and how far its parts jump.
 const LEDGER: &str = "window.asked = [];
@@ -147,10 +146,7 @@ async fn the_people_of_the_table_have_met_every_fate() {
 
 /// A stack whose CRM holds this many people.
 async fn crm_of(people: usize) -> Stack {
-    tokio::task::spawn_blocking(|| widget::build(&Progress::silent()))
-        .await
-        .unwrap()
-        .unwrap();
+    build_widget().await;
     let settings = StackSettings {
         with_demo_leads: true,
         people,
