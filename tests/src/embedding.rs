@@ -17,6 +17,7 @@ const INSPECTED: &str = "Element.prototype.attachShadow = ((attach) => function 
     window.inside = (light) => light.shadowRoot.querySelector('#popover');
     window.bubbleOf = (light) => light.shadowRoot.querySelector('button');
     window.opened = async (light) => {
+        await customElements.whenDefined('lead-light');
         light.hide();
         const open = new Promise((resolve) => light.addEventListener('lead-light-open', resolve, { once: true }));
         light.show();
@@ -533,7 +534,18 @@ async fn each_trouble_has_its_own_quiet_face() {
         let node = person.see(name, bubble(name)).await;
         let counted = person.ask("[asked, tokens]").await;
         assert_eq!(counted, json!([requests, tokens]), "{answers}");
-        let codes = person.ask("seen.map(({ detail }) => detail.code)").await;
+        let codes = person
+            .wait_for(&format!(
+                "(async () => {{
+                    // The face and the word of it come one after the other.
+                    for (let tries = 0; tries < 100 && seen.length < {}; tries += 1) {{
+                        await new Promise((resolve) => setTimeout(resolve, 20));
+                    }}
+                    return seen.map(({{ detail }}) => detail.code);
+                }})()",
+                usize::from(!code.is_empty())
+            ))
+            .await;
         let expected = if code.is_empty() {
             json!([])
         } else {
