@@ -139,11 +139,6 @@ mod tests {
         let given = |name: &str| timeouts.of(name).as_secs();
         assert_eq!((given("feedback"), given("reverifications")), (10, 55));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
 
     /// aws-lc, which the SDK brings by itself, gathers entropy at a process's first TLS: 366 ms at 128 MB where ring takes 18.
     #[test]
