@@ -11,9 +11,10 @@ use core::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_dynamodb::config::{BehaviorVersion, HttpClient as _, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::http_client_fn;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -230,14 +231,16 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// An HTTP client that keeps at most `most_idle` connections to each host for later calls.
+/// An HTTP client that keeps at most `most_idle` connections to each host for later calls. It is set up by its first call: left to
+/// itself, the SDK has it parse the system's certificates for every client that is built, and throws them away.
 fn https(most_idle: usize) -> SharedHttpClient {
-    Builder::new()
+    let client = Builder::new()
         .pool_max_idle_per_host(most_idle)
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))
-        .build_https()
+        .build_https();
+    http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {

@@ -39,6 +39,7 @@ mod package;
 mod rechecks;
 mod reverifications;
 mod roles;
+mod start_up;
 mod statuses;
 mod story;
 mod table;
