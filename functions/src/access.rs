@@ -48,16 +48,22 @@ pub enum Scope {
     Sends,
     /// Asking what is to be said of an address.
     Verifications,
+    /// Saving, showing and removing the webhook.
+    Webhooks,
+    /// Reading what became of the account's messages.
+    Reputation,
 }
 
 impl Scope {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Statuses,
         Self::Rechecks,
         Self::LeadsRead,
         Self::LeadsWrite,
         Self::Sends,
         Self::Verifications,
+        Self::Webhooks,
+        Self::Reputation,
     ];
 
     /// The word in the claim `scope`.
@@ -70,6 +76,8 @@ impl Scope {
             Self::LeadsWrite => "leads:write",
             Self::Sends => "sends",
             Self::Verifications => "verifications",
+            Self::Webhooks => "webhooks",
+            Self::Reputation => "reputation",
         }
     }
 
@@ -77,7 +85,7 @@ impl Scope {
     fn is_for_pages(self) -> bool {
         match self {
             Self::Statuses | Self::Rechecks | Self::LeadsRead | Self::Verifications => true,
-            Self::LeadsWrite | Self::Sends => false,
+            Self::LeadsWrite | Self::Sends | Self::Webhooks | Self::Reputation => false,
         }
     }
 }

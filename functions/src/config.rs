@@ -22,13 +22,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::accounts::Accounts;
+use crate::deliveries::{Courier, Reach};
+use crate::event_bus::EventBus;
 use crate::insights::Insights;
 use crate::permit::{PermitKey, PermitKeyError};
 use crate::sends::Mailer;
 use crate::suppression_list::SuppressionList;
 use crate::table::Table;
 use crate::table::item::{AddressSecret, ShortSecret};
-use crate::verifier::{Blocklist, BlocklistError, Verifier, VerifierError};
+use crate::verifier::{Blocklist, BlocklistError, Dns, Verifier, VerifierError};
 
 /// A request that takes longer than this to connect will not be answered in time anyway.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,7 +38,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TABLE_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Three attempts with their pauses, inside what a caller waits.
 const TABLE_TIMEOUT: Duration = Duration::from_secs(3);
-/// SES answers its list calls within some hundred milliseconds.
+/// SES answers its list calls within some hundred milliseconds, and so does `EventBridge`.
 const SES_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Leaves a recheck the time to say that it failed.
 const SES_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -69,6 +71,13 @@ pub struct Settings {
     pub configuration_set: Option<String>,
     /// What permits are signed with. Without it there are none.
     pub permit_key: Option<PermitKey>,
+    /// The `EventBridge` bus on which changes of status are published. Without it they are not.
+    pub event_bus: Option<String>,
+    /// Where `EventBridge` is, if not in AWS.
+    pub eventbridge_endpoint: Option<String>,
+    /// Whether webhooks may be on this machine and without TLS. For the local stack only: in a deployment it would let accounts
+    /// reach what runs beside the functions.
+    pub local_webhooks: bool,
 }
 
 /// Why the settings cannot be used. Each names its variable.
@@ -176,6 +185,9 @@ impl Settings {
             permit_key: optional("LEADLIGHT_PERMIT_KEY")
                 .map(|pem| PermitKey::from_pem(&pem))
                 .transpose()?,
+            event_bus: optional("LEADLIGHT_EVENT_BUS"),
+            eventbridge_endpoint: optional("AWS_ENDPOINT_URL_EVENTBRIDGE"),
+            local_webhooks: optional("LEADLIGHT_LOCAL_WEBHOOKS").is_some(),
         })
     }
 
@@ -207,6 +219,22 @@ impl Settings {
             .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
         config.set_endpoint_url(self.sesv2_endpoint.clone());
         aws_sdk_sesv2::Client::from_conf(config.build())
+    }
+
+    fn event_bus_over(&self, http: SharedHttpClient) -> EventBus {
+        let Some(bus) = self.event_bus.clone() else {
+            return EventBus::new(None);
+        };
+        let mut config = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
+        config.set_endpoint_url(self.eventbridge_endpoint.clone());
+        let client = aws_sdk_eventbridge::Client::from_conf(config.build());
+        EventBus::new(Some((client, bus)))
     }
 
     /// A client that makes every call once, each on a connection of its own. Whether a lost call sent its message nobody can
@@ -270,6 +298,10 @@ pub struct App {
     pub mailer: Mailer,
     /// Signs permits, where the deployment has a key for them.
     pub permit_key: Option<PermitKey>,
+    /// Where changes of status are published.
+    pub event_bus: EventBus,
+    /// Brings changes of status to webhooks.
+    pub courier: Courier,
 }
 
 impl App {
@@ -280,7 +312,12 @@ impl App {
     pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
         let http = https(usize::MAX);
         let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
-        let ses = settings.sesv2_over(http);
+        let ses = settings.sesv2_over(http.clone());
+        let reach = if settings.local_webhooks {
+            Reach::ThisMachineToo
+        } else {
+            Reach::Internet
+        };
         Ok(Self {
             accounts: Accounts::new(table.clone()),
             table,
@@ -291,6 +328,8 @@ impl App {
             permit_key: settings.permit_key.clone(),
             insights: Insights::new(&ses),
             suppression_list: SuppressionList::new(&ses),
+            event_bus: settings.event_bus_over(http),
+            courier: Courier::new(Dns::new(&settings.name_servers)?, reach),
         })
     }
 

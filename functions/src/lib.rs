@@ -8,7 +8,10 @@
 pub mod access;
 pub mod accounts;
 pub mod apply;
+pub mod changes;
 pub mod config;
+pub mod deliveries;
+pub mod event_bus;
 mod exchange;
 pub mod feedback;
 pub mod insights;
@@ -16,6 +19,7 @@ pub mod leads;
 pub mod permit;
 pub mod problem;
 pub mod rechecks;
+pub mod reputation;
 pub mod reverifications;
 #[cfg(test)]
 mod rig;
@@ -25,3 +29,4 @@ pub mod suppression_list;
 pub mod table;
 pub mod verifications;
 pub mod verifier;
+pub mod webhooks;

@@ -92,6 +92,16 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
     }
 
+    /// The account has no webhook.
+    #[must_use]
+    pub fn no_webhook() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-webhook",
+            "The account has no webhook",
+        )
+    }
+
     /// There is something at this path, but not by this method.
     #[must_use]
     pub fn method_not_allowed(allowed: &str) -> Self {

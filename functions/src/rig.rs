@@ -83,6 +83,9 @@ impl Rig {
             sesv2_endpoint: Some(ses_endpoint),
             configuration_set: None,
             permit_key: None,
+            event_bus: None,
+            eventbridge_endpoint: None,
+            local_webhooks: false,
         };
         let past_the_proxy = Settings {
             dynamodb_endpoint: Some(engine),

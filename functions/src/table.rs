@@ -4,8 +4,12 @@
 //! transaction, and no read or write whose cost grows with the account. Limits of requests: `DynamoDB` developer guide,
 //! *batch operations* (100 keys, `UnprocessedKeys` to be asked again).
 
+mod archive;
 pub mod definition;
+mod deliveries;
 pub mod item;
+
+pub(crate) use archive::{ARCHIVED_AT_ONCE, Archived};
 
 use std::collections::{HashMap, HashSet};
 
@@ -105,9 +109,9 @@ pub type Loaded<T> = HashMap<Key<T>, Stored<T>>;
 
 /// A page of what is due, the longest due first.
 #[derive(Debug)]
-pub struct DuePage {
+pub struct DuePage<T = DueVerification> {
     /// What is due; an error where an item cannot be read.
-    pub due: Vec<Result<DueVerification, TableError>>,
+    pub due: Vec<Result<T, TableError>>,
     /// Asks for the next page; `None` after the last.
     pub next: Option<DueCursor>,
 }
@@ -375,7 +379,14 @@ impl Table {
         now: Timestamp,
         after: Option<DueCursor>,
     ) -> Result<DuePage, TableError> {
-        let (pk, until) = item::due_until(now);
+        self.due(item::due_until(now), after).await
+    }
+
+    async fn due<T: Item>(
+        &self,
+        (pk, until): (&str, String),
+        after: Option<DueCursor>,
+    ) -> Result<DuePage<T>, TableError> {
         let page = self
             .client
             .query()
@@ -404,11 +415,15 @@ impl Table {
     /// # Errors
     /// When the table cannot be asked.
     pub async fn settle_verification(&self, due: &DueVerification) -> Result<(), TableError> {
+        self.remove(&Key::due(due)).await
+    }
+
+    async fn remove<T>(&self, key: &Key<T>) -> Result<(), TableError> {
         let deletion = self
             .client
             .delete_item()
             .table_name(&self.name)
-            .set_key(Some(Key::due(due).attributes()))
+            .set_key(Some(key.attributes()))
             .send();
         deletion
             .await
@@ -530,6 +545,11 @@ impl Table {
             .map(drop)
             .map_err(TableError::unavailable("GetItem"))
     }
+}
+
+/// The item of a stream's image, with its version.
+pub(crate) fn read_image<T: Item>(image: serde_dynamo::Item) -> Result<Stored<T>, TableError> {
+    Stored::read(image.into())
 }
 
 fn read<T: Item>(rows: Vec<Attributes>) -> Result<Loaded<T>, TableError> {

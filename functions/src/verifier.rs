@@ -22,7 +22,8 @@ mod dns;
 
 use blocklists::Blocklists;
 pub use blocklists::{Blocklist, BlocklistError};
-use dns::{Answer, Dns, absolute};
+use dns::absolute;
+pub(crate) use dns::{Answer, Dns};
 
 /// How long the whole verification may take; a recheck has to answer within 5 s.
 pub const DEADLINE: Duration = Duration::from_secs(4);

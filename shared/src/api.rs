@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AddressError};
 use crate::assessment::{Reason, Resolution};
+use crate::codes::coded;
 use crate::evidence::EvidenceId;
 use crate::gate::{GateDecision, Mode, Objection, Purpose, Resolver};
 use crate::lead::{CheckAgainRefusal, Lead, LeadAssessment, LeadId, Standing, Status};
@@ -591,4 +592,64 @@ impl CheckAgainRefusal {
             Self::TooEarly { .. } => "too_early",
         }
     }
+}
+
+/// What `PUT /v1/webhook` takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaveWebhook {
+    /// Where changes of status are to be told: `https`, and reachable from the Internet.
+    pub url: String,
+    /// Makes a new secret. The former one signs as well for another 24 hours.
+    #[serde(default)]
+    pub rotate_secret: bool,
+}
+
+coded! {
+    /// Whether a webhook is used.
+    WebhookState {
+        /// Changes are delivered to it.
+        Enabled = "enabled",
+        /// Nothing is delivered to it until it is saved again.
+        Disabled = "disabled",
+    }
+}
+
+coded! {
+    /// Why a webhook is not used any more.
+    DisabledBecause {
+        /// The receiver answered 410 (Gone).
+        Gone = "gone",
+        /// Every delivery failed for days.
+        Failing = "failing",
+    }
+}
+
+/// The webhook of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookReply {
+    /// The receiver.
+    pub url: String,
+    /// Whether it is used.
+    pub state: WebhookState,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub disabled_because: Option<DisabledBecause>,
+    /// Since when not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub disabled_at: Option<Timestamp>,
+    /// Since when deliveries fail, if the last one did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failing_since: Option<Timestamp>,
+    /// How, such as `status 500`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_failure: Option<String>,
+    /// When it was saved last.
+    pub changed_at: Timestamp,
+    /// The secret (`whsec_` and Base64). Shown once, in the answer to the request that made it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub secret: Option<String>,
+    /// Until when the former secret signs as well.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub former_secret_until: Option<Timestamp>,
 }

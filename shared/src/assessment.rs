@@ -488,6 +488,7 @@ fn diagnostic(fact: &Fact) -> Option<&str> {
         Fact::ManualBlock { .. }
         | Fact::Verification { .. }
         | Fact::Release { .. }
+        | Fact::Sent { .. }
         | Fact::Delivery { .. }
         | Fact::Subscription { .. } => None,
     }

@@ -110,6 +110,9 @@ pub struct Message {
     pub id: String,
     /// When SES accepted the message.
     pub sent_at: Timestamp,
+    /// The domain that it was sent from, where the notification says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sender: Option<String>,
 }
 
 /// What the provider reported, in SES's own words.
@@ -192,6 +195,11 @@ pub enum Fact {
         #[serde(flatten)]
         authority: Authority,
     },
+    /// SES took a message in for the address. Counted only: it says nothing about the address.
+    Sent {
+        /// The message.
+        message: Message,
+    },
     /// A message arrived.
     Delivery {
         /// The message.
@@ -219,6 +227,23 @@ impl Fact {
             Some(*attribution)
         } else {
             None
+        }
+    }
+
+    /// The message that it is about, where one is named.
+    #[must_use]
+    pub fn message(&self) -> Option<&Message> {
+        match self {
+            Self::Sent { message } | Self::Delivery { message } => Some(message),
+            Self::Complaint { report, .. }
+            | Self::HardBounce { report, .. }
+            | Self::SoftBounce { report }
+            | Self::Withheld { report, .. }
+            | Self::Note { report, .. } => report.message.as_ref(),
+            Self::ManualBlock { .. }
+            | Self::Verification { .. }
+            | Self::Release { .. }
+            | Self::Subscription { .. } => None,
         }
     }
 }
@@ -294,6 +319,7 @@ enum Kind {
     Verification,
     Recheck,
     SupportRelease { with_consent: bool },
+    Sent,
     Delivery,
     Subscription,
     Note,
@@ -320,6 +346,7 @@ impl Kind {
             } => Self::SupportRelease {
                 with_consent: *with_consent,
             },
+            Fact::Sent { .. } => Self::Sent,
             Fact::Delivery { .. } => Self::Delivery,
             Fact::Subscription { .. } => Self::Subscription,
             Fact::Note { .. } => Self::Note,
@@ -350,6 +377,7 @@ impl Kind {
                 with_consent: false,
             } => "support-release",
             Self::SupportRelease { with_consent: true } => "consent",
+            Self::Sent => "sent",
             Self::Delivery => "delivery",
             Self::Subscription => "subscription",
             Self::Note => "note",
@@ -368,6 +396,7 @@ impl Kind {
             | Self::Withheld(_)
             | Self::Verification
             | Self::SupportRelease { .. }
+            | Self::Sent
             | Self::Delivery
             | Self::Subscription => 4,
         }

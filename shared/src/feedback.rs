@@ -162,6 +162,14 @@ impl Reading {
                     self.complaint(complaint, at.0),
                 )
             }
+            "Send" => {
+                let at = self.time(self.mail.timestamp.as_deref());
+                let findings = match self.message(at.0) {
+                    Some(message) => self.sent(&message),
+                    None => Vec::new(),
+                };
+                (None, at, findings)
+            }
             "Delivery" => {
                 let delivery = event.delivery.ok_or(NotificationError::Payload)?;
                 let at = self.time(delivery.timestamp.as_deref());
@@ -188,8 +196,8 @@ impl Reading {
                 let at = self.time(subscription.timestamp.as_deref());
                 (None, at, self.subscription(&subscription))
             }
-            // Send, Open, Click, Reject, Rendering Failure, inbound Received, and whatever comes next: nothing in them
-            // says anything about a recipient's address.
+            // Open, Click, Reject, Rendering Failure, inbound Received, and whatever comes next: nothing in them says anything
+            // about a recipient's address.
             _about_no_recipient => (None, (self.received_at, false), Vec::new()),
         };
         let source = source.or_else(|| self.mail.message_id.clone());
@@ -319,6 +327,17 @@ impl Reading {
             .collect()
     }
 
+    /// One for each recipient of the envelope: here, unlike in a bounce, all of the destination are meant.
+    fn sent(&self, message: &Message) -> Vec<Finding> {
+        let finding = |recipient: &String| Finding {
+            recipient: recipient.clone(),
+            fact: Fact::Sent {
+                message: message.clone(),
+            },
+        };
+        self.mail.destination.iter().map(finding).collect()
+    }
+
     fn delay(&self, delay: wire::DeliveryDelay, at: Timestamp) -> Vec<Finding> {
         let classification = word(
             &[
@@ -390,7 +409,17 @@ impl Reading {
             .as_deref()
             .and_then(read_time)
             .map_or(at, |sent_at| sent_at.min(at));
-        Some(Message { id, sent_at })
+        let sender = self.source().map(|source| source.domain().to_owned());
+        Some(Message {
+            id,
+            sent_at,
+            sender,
+        })
+    }
+
+    /// Who sent the message, where it is an address.
+    fn source(&self) -> Option<Address> {
+        Address::parse_mailbox(self.mail.source.as_deref()?).ok()
     }
 
     fn identities(&self) -> Vec<String> {
@@ -400,12 +429,8 @@ impl Reading {
             .as_deref()
             .and_then(|arn| arn.split_once(":identity/"))
             .map(|(_, name)| name.to_owned());
-        let source = self
-            .mail
-            .source
-            .as_deref()
-            .and_then(|source| Address::parse_mailbox(source).ok());
-        let of_source = source
+        let of_source = self
+            .source()
             .into_iter()
             .flat_map(|address| [address.key_form(), address.domain().to_owned()]);
         let mut identities: Vec<String> = arn.into_iter().chain(of_source).collect();

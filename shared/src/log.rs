@@ -87,7 +87,7 @@ pub fn entries(lead: &Lead, current: &Evidence, former: &[(Timestamp, Evidence)]
     let of_current = current
         .pieces()
         .filter(|piece| is_about(lead, piece))
-        .map(|piece| from_piece(piece, false));
+        .filter_map(|piece| from_piece(piece, false));
     let of_former = former.iter().flat_map(|(left_at, evidence)| {
         let told = move |piece: &&Piece| {
             is_about(lead, piece) && (piece.at <= *left_at || piece.fact.attribution().is_some())
@@ -95,7 +95,7 @@ pub fn entries(lead: &Lead, current: &Evidence, former: &[(Timestamp, Evidence)]
         evidence
             .pieces()
             .filter(told)
-            .map(|piece| from_piece(piece, true))
+            .filter_map(|piece| from_piece(piece, true))
     });
     let mut entries: Vec<Entry> = history.chain(of_current).chain(of_former).collect();
     entries.sort_unstable_by(|a, b| b.cmp(a));
@@ -129,7 +129,8 @@ fn from_history(entry: &HistoryEntry) -> Entry {
     }
 }
 
-fn from_piece(piece: &Piece, former_address: bool) -> Entry {
+/// `None` for a message that left: what came of it is the story.
+fn from_piece(piece: &Piece, former_address: bool) -> Option<Entry> {
     let (event, detail, report): (_, Option<Cow<'static, str>>, _) = match &piece.fact {
         Fact::Complaint {
             attribution,
@@ -158,6 +159,7 @@ fn from_piece(piece: &Piece, former_address: bool) -> Entry {
             authority: Authority::Support { .. },
             ..
         } => (LogEvent::Safelisted, Some("support".into()), None),
+        Fact::Sent { .. } => return None,
         Fact::Delivery { .. } => (LogEvent::Delivered, None, None),
         Fact::Subscription { unsubscribed: true } => (LogEvent::Unsubscribed, None, None),
         Fact::Subscription {
@@ -165,14 +167,14 @@ fn from_piece(piece: &Piece, former_address: bool) -> Entry {
         } => (LogEvent::Subscribed, None, None),
         Fact::Note { note, report } => (note_event(*note), None, Some(report)),
     };
-    Entry {
+    Some(Entry {
         at: piece.at,
         event,
         detail: detail.map(Cow::into_owned),
         diagnostic: report.and_then(|report| report.diagnostic.clone()),
         evidence: Some(piece.id.clone()),
         former_address,
-    }
+    })
 }
 
 fn verdict_code(verdict: &Verdict) -> Cow<'static, str> {

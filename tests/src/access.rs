@@ -19,7 +19,7 @@ on_both_engines!(
 );
 
 /// Every route, with a body that it takes.
-const DOORS: [(&str, &str, &str); 8] = [
+const DOORS: [(&str, &str, &str); 12] = [
     ("PUT", "/v1/leads/ann", r#"{"address":"ann@lead.example"}"#),
     ("GET", "/v1/leads/ann", ""),
     ("GET", "/v1/leads/ann/log", ""),
@@ -41,6 +41,14 @@ const DOORS: [(&str, &str, &str); 8] = [
         "/v1/verifications",
         r#"{"address":"ann@lead.example"}"#,
     ),
+    ("GET", "/v1/webhook", ""),
+    (
+        "PUT",
+        "/v1/webhook",
+        r#"{"url":"https://crm.example/hook"}"#,
+    ),
+    ("DELETE", "/v1/webhook", ""),
+    ("GET", "/v1/reputation", ""),
 ];
 
 async fn knock(
@@ -367,7 +375,20 @@ fn check_unauthorized(why: &str, door: (&str, &str, &str), reply: &Reply, code: 
 async fn a_right_token_opens_only_what_it_names(world: World) {
     let now = Timestamp::now();
     world.save("ann", ANN).await;
-    let [put, get, log, statuses, recheck, check, send, verify] = DOORS;
+    let [
+        put,
+        get,
+        log,
+        statuses,
+        recheck,
+        check,
+        send,
+        verify,
+        webhook,
+        save_webhook,
+        remove_webhook,
+        reputation,
+    ] = DOORS;
     let both = ("POST", "/v1/statuses", r#"{"leads":["ann","bob"]}"#);
     let of = |scope: &str| world.acme.token(scope, now);
     let for_bob = |scope: &str| of(scope).claim("leads", json!(["bob"]));
@@ -408,6 +429,42 @@ async fn a_right_token_opens_only_what_it_names(world: World) {
             "scope",
         ),
         ("a widget writes nothing", of(WIDGET_SCOPE), put, "scope"),
+        (
+            "a widget shows no webhook",
+            of(WIDGET_SCOPE),
+            webhook,
+            "scope",
+        ),
+        (
+            "a widget saves no webhook",
+            of(WIDGET_SCOPE),
+            save_webhook,
+            "scope",
+        ),
+        (
+            "sending is not removing the webhook",
+            of("sends"),
+            remove_webhook,
+            "scope",
+        ),
+        (
+            "a webhook is of all leads",
+            for_bob("webhooks"),
+            webhook,
+            "lead",
+        ),
+        (
+            "webhooks are not figures",
+            of("webhooks"),
+            reputation,
+            "scope",
+        ),
+        (
+            "figures are of all leads",
+            for_bob("reputation"),
+            reputation,
+            "lead",
+        ),
         (
             "a lead outside the list: write",
             for_bob(SERVER_SCOPE),

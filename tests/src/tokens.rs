@@ -16,7 +16,7 @@ use crate::world::account;
 
 /// What a CRM's server may do.
 pub(crate) const SERVER_SCOPE: &str =
-    "statuses rechecks leads:read leads:write sends verifications";
+    "statuses rechecks leads:read leads:write sends verifications webhooks reputation";
 /// What the widget in a page may do.
 pub(crate) const WIDGET_SCOPE: &str = "statuses rechecks leads:read";
 

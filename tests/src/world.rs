@@ -24,9 +24,11 @@ use leadlight::log::{Entry, LogEvent};
 use leadlight::policy::Policy;
 use leadlight_dev::dns::{Fault, Server, Zone};
 use leadlight_dev::engine::Engine;
+use leadlight_dev::event_bus::{self, EventBus};
 use leadlight_dev::ledger::Ledger;
 use leadlight_dev::queue::{Queue, QueueSettings};
 use leadlight_dev::ses::{Ses, SesSettings};
+use leadlight_dev::table_stream::TableStream;
 use leadlight_dev::template;
 use leadlight_functions::config::{App, Settings};
 use leadlight_functions::feedback::HandleError;
@@ -35,7 +37,9 @@ use leadlight_functions::reverifications::{self, Report};
 use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
 use leadlight_functions::table::{Consistency, Table};
 use leadlight_functions::verifier::Blocklist;
-use leadlight_functions::{feedback, leads, rechecks, sends, statuses, verifications};
+use leadlight_functions::{
+    feedback, leads, rechecks, reputation, sends, statuses, verifications, webhooks,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -86,6 +90,9 @@ pub(crate) struct World {
     pub(crate) ses_calls: Proxy,
     pub(crate) ses: Ses,
     pub(crate) dns: Server,
+    pub(crate) event_bus: EventBus,
+    /// The table's stream.
+    pub(crate) stream: TableStream,
     /// The functions.
     pub(crate) app: Arc<App>,
     /// The functions in another process, which reach the table without the proxy.
@@ -123,6 +130,7 @@ impl World {
         let queue = Queue::open(Ledger::memory().unwrap(), QueueSettings::default()).unwrap();
         let ses = Ses::start(queue, SesSettings::default()).await.unwrap();
         let dns = Server::start(zone()).await.unwrap();
+        let event_bus = EventBus::start().await.unwrap();
         let table_calls = Proxy::start(engine.clone()).await;
         let ses_calls = Proxy::start(ses.endpoint()).await;
         let number = TABLES.fetch_add(1, atomic::Ordering::Relaxed);
@@ -137,7 +145,16 @@ impl World {
             sesv2_endpoint: Some(ses_calls.endpoint()),
             configuration_set: Some("acme-news".to_owned()),
             permit_key: Some(PermitKey::from_pem(PERMIT_KEY).unwrap()),
+            event_bus: Some(event_bus::BUS.to_owned()),
+            eventbridge_endpoint: Some(event_bus.endpoint()),
+            local_webhooks: true,
         };
+        let stream = TableStream::signed(
+            &engine,
+            &settings.table,
+            "eu-central-1",
+            settings.credentials.clone(),
+        );
         let direct = Settings {
             dynamodb_endpoint: Some(engine),
             sesv2_endpoint: Some(ses.endpoint()),
@@ -153,6 +170,8 @@ impl World {
             ses_calls,
             ses,
             dns,
+            event_bus,
+            stream,
             _engine: owned,
         };
         world.create_table().await;
@@ -250,6 +269,15 @@ impl World {
     pub(crate) fn asking(&self, name_server: SocketAddr) -> App {
         let settings = Settings {
             name_servers: vec![name_server],
+            ..self.settings.clone()
+        };
+        App::new(&settings).unwrap()
+    }
+
+    /// The functions as deployed, which speak to webhooks on the Internet only.
+    pub(crate) fn deployed(&self) -> App {
+        let settings = Settings {
+            local_webhooks: false,
             ..self.settings.clone()
         };
         App::new(&settings).unwrap()
@@ -500,6 +528,8 @@ pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply
             sends::handle_at(app, request, now).await
         }
         "/v1/verifications" => verifications::handle_at(app, request, now).await,
+        "/v1/webhook" => webhooks::handle_at(app, request, now).await,
+        "/v1/reputation" => reputation::handle_at(app, request, now).await,
         path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
         _ => leads::handle_at(app, request, now).await,
     };

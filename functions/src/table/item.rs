@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use leadlight::account::AccountId;
 use leadlight::address::{Address, AddressKey};
-use leadlight::api::Blocked;
-use leadlight::evidence::AddressRecord;
+use leadlight::api::{Blocked, DisabledBecause};
+use leadlight::change::Told;
+use leadlight::evidence::{AddressRecord, Piece};
 use leadlight::lead::{Lead, LeadId};
 use leadlight::policy::Policy;
 use serde::de::DeserializeOwned;
@@ -37,6 +38,14 @@ pub const EXPIRES_AT: &str = "expires_at";
 const LINK: &str = "lead#";
 /// The partition of what is to be verified again.
 const DUE: &str = "due#verification";
+/// The partition of what is to be delivered.
+const DUE_DELIVERY: &str = "due#delivery";
+/// The sort key of what was told of a lead.
+const TOLD: &str = "told";
+/// What the sort keys of a day's counts of messages begin with.
+const MAIL_COUNT: &str = "count#mail#";
+/// Days that a day's counts of messages are kept: a year, and a month to compare it with.
+const MAIL_COUNTS_KEPT_DAYS: i64 = 396;
 /// Seconds that something due is kept should nobody see to it: a deployment without the function that does must not fill up.
 const DUE_KEPT_S: i64 = 7 * 86_400;
 /// Seconds that a day's counter outlives its day: long enough to be looked at, `DynamoDB` deletes late anyway.
@@ -57,6 +66,10 @@ impl Item for Account {}
 impl Item for Identity {}
 impl Item for SendAttempt {}
 impl Item for DueVerification {}
+impl Item for DueDelivery {}
+impl Item for Piece {}
+impl Item for Told {}
+impl Item for Webhook {}
 impl Item for KeptOpinion {}
 
 /// An account, as operators write it.
@@ -184,6 +197,128 @@ pub struct KeptOpinion {
     pub expires_at: i64,
 }
 
+/// Where an account has changes of status told to it, and how that goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// The receiver.
+    pub url: String,
+    /// What deliveries are signed with, the newest first.
+    pub secrets: Vec<WebhookSecret>,
+    /// When the account changed it last.
+    pub changed_at: Timestamp,
+    /// Since when, and why, nothing is delivered any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub disabled: Option<Disabled>,
+    /// Since when no delivery succeeded, while they fail.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failing_since: Option<Timestamp>,
+    /// How the last delivery that failed in a new way failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_failure: Option<DeliveryFailure>,
+}
+
+/// That a webhook is not used any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disabled {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub because: DisabledBecause,
+}
+
+/// How a delivery failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryFailure {
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub what: String,
+}
+
+/// What deliveries are signed with (Standard Webhooks).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookSecret {
+    /// `whsec_` and the key in Base64.
+    pub secret: String,
+    /// Until when it still signs, once there is a newer one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Timestamp>,
+}
+
+impl fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookSecret")
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+/// That an event is to be delivered to the webhook of an account at some time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueDelivery {
+    /// The account.
+    pub account: AccountId,
+    /// The event's id, the same for all its copies.
+    pub id: String,
+    /// What is sent.
+    pub body: String,
+    /// When the status changed. Everything about when it is tried again follows from this.
+    pub since: Timestamp,
+    /// When it is to be tried, in whole seconds.
+    pub due_at: Timestamp,
+    /// The second (since 1970) from which nobody needs it any more; `DynamoDB` deletes it some time later.
+    pub expires_at: i64,
+}
+
+impl DueDelivery {
+    /// The same, to be tried at the whole second of `due_at`.
+    #[must_use]
+    pub fn at(self, due_at: Timestamp) -> Self {
+        let second = due_at.as_second();
+        Self {
+            due_at: Timestamp::from_second(second).unwrap_or(due_at),
+            expires_at: second.saturating_add(DUE_KEPT_S),
+            ..self
+        }
+    }
+}
+
+/// What an item of the table is, by its key, as far as changes go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The evidence of an address.
+    Evidence(AccountId, AddressKey),
+    /// A lead.
+    Lead(AccountId),
+    /// What was told of a lead.
+    Told(AccountId),
+    /// A delivery.
+    Delivery,
+    /// Anything else.
+    Elsewhere,
+}
+
+impl Place {
+    pub(crate) fn of(pk: &str, sk: &str) -> Self {
+        if pk == DUE_DELIVERY {
+            return Self::Delivery;
+        }
+        let mut parts = pk.splitn(3, '#');
+        let (account, kind, rest) = (parts.next(), parts.next(), parts.next());
+        let Some(account) = account.and_then(|account| AccountId::parse(account).ok()) else {
+            return Self::Elsewhere;
+        };
+        match (kind, rest, sk) {
+            (Some("address"), Some(key), "evidence") => {
+                Self::Evidence(account, AddressKey::new(key.to_owned()))
+            }
+            (Some("lead"), Some(_), "lead") => Self::Lead(account),
+            (Some("lead"), Some(_), TOLD) => Self::Told(account),
+            _elsewhere => Self::Elsewhere,
+        }
+    }
+}
+
 /// That a lead has or had an address; all it says is in its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {}
@@ -265,6 +400,45 @@ impl Key<DueVerification> {
     pub fn due(due: &DueVerification) -> Self {
         let DueVerification { account, lead, .. } = due;
         Self::new(DUE.to_owned(), format!("{}#{account}#{lead}", due.due_at))
+    }
+}
+
+impl Key<Piece> {
+    /// A piece of evidence about an address, kept for ever.
+    #[must_use]
+    pub fn archived(account: &AccountId, address: &AddressKey, piece: &Piece) -> Self {
+        Self::new(
+            address_partition(account, address),
+            format!("log#{}#{}", piece.at, piece.id.as_str()),
+        )
+    }
+}
+
+impl Key<Told> {
+    /// What was told of a lead.
+    #[must_use]
+    pub fn told(account: &AccountId, lead: &LeadId) -> Self {
+        Self::new(format!("{account}#lead#{lead}"), TOLD)
+    }
+}
+
+impl Key<Webhook> {
+    /// The webhook of an account.
+    #[must_use]
+    pub fn webhook(account: &AccountId) -> Self {
+        Self::new(format!("{account}#webhook"), "webhook")
+    }
+}
+
+impl Key<DueDelivery> {
+    /// Something that is to be delivered. Keys are in the order of their times.
+    #[must_use]
+    pub fn due_delivery(due: &DueDelivery) -> Self {
+        let DueDelivery { account, id, .. } = due;
+        Self::new(
+            DUE_DELIVERY.to_owned(),
+            format!("{}#{account}#{id}", due.due_at),
+        )
     }
 }
 
@@ -394,6 +568,31 @@ pub(super) fn due_until(now: Timestamp) -> (&'static str, String) {
     let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
     // The next character after the one that follows the time in a key.
     (DUE, format!("{second}$"))
+}
+
+/// The same for what was to be delivered.
+pub(super) fn due_deliveries_until(now: Timestamp) -> (&'static str, String) {
+    (DUE_DELIVERY, due_until(now).1)
+}
+
+/// The partition of a day's counts, and what the sort keys of those of messages begin with.
+pub(super) fn mail_counts(account: &AccountId, day: Date) -> (String, &'static str) {
+    (format!("{account}#day#{day}"), MAIL_COUNT)
+}
+
+/// The key of a share of the counts of messages that `sender` sent, by what became of them on `day`, and when it may go.
+pub(super) fn mail_count(
+    account: &AccountId,
+    day: Date,
+    sender: &str,
+    share: u8,
+) -> (Attributes, i64) {
+    let (pk, prefix) = mail_counts(account, day);
+    let midnight = day
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .map_or(0, |day| day.timestamp().as_second());
+    let key = attributes(&pk, &format!("{prefix}{share}#{sender}"));
+    (key, midnight.saturating_add(MAIL_COUNTS_KEPT_DAYS * 86_400))
 }
 
 /// What an account may do so many times a day.
@@ -555,7 +754,12 @@ mod tests {
     }
 
     fn report() -> impl Strategy<Value = Report> {
-        let message = (text(), time()).prop_map(|(id, sent_at)| Message { id, sent_at });
+        let message =
+            (text(), time(), option::of(text())).prop_map(|(id, sent_at, sender)| Message {
+                id,
+                sent_at,
+                sender,
+            });
         (
             option::of(message),
             text(),
@@ -587,7 +791,13 @@ mod tests {
                 with_consent
             }),
         ];
-        let message = (text(), time()).prop_map(|(id, sent_at)| Message { id, sent_at });
+        let message = (text(), time(), option::of(text()))
+            .prop_map(|(id, sent_at, sender)| Message {
+                id,
+                sent_at,
+                sender,
+            })
+            .boxed();
         prop_oneof![
             (select(Attribution::ALL), report()).prop_map(|(attribution, report)| {
                 Fact::Complaint {
@@ -603,6 +813,7 @@ mod tests {
                 .prop_map(|(list, report)| Fact::Withheld { list, report }),
             verdict().prop_map(|verdict| Fact::Verification { verdict }),
             (lead_id(), authority).prop_map(|(lead, authority)| Fact::Release { lead, authority }),
+            message.clone().prop_map(|message| Fact::Sent { message }),
             message.prop_map(|message| Fact::Delivery { message }),
             any::<bool>().prop_map(|unsubscribed| Fact::Subscription { unsubscribed }),
             (select(Note::ALL), report()).prop_map(|(note, report)| Fact::Note { note, report }),

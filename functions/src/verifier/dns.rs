@@ -27,13 +27,13 @@ const LONGEST_NEGATIVE_KEPT: Duration = Duration::from_secs(30);
 
 /// Asks name servers, and remembers their answers for their time to live.
 #[derive(Clone, Debug)]
-pub(super) struct Dns {
+pub(crate) struct Dns {
     resolver: TokioResolver,
 }
 
 /// What DNS said to one question.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// The records of the kind; may be none, where the answer held others alone.
     Records(Vec<RData>),
     /// The name does not exist.
@@ -52,7 +52,7 @@ pub(super) enum Answer {
 
 impl Dns {
     /// Asks `name_servers`, or the system's where there are none.
-    pub(super) fn new(name_servers: &[SocketAddr]) -> Result<Self, VerifierError> {
+    pub(crate) fn new(name_servers: &[SocketAddr]) -> Result<Self, VerifierError> {
         let (servers, options) = if name_servers.is_empty() {
             let (system, options) = hickory_resolver::system_conf::read_system_conf()?;
             (system.name_servers, options)
@@ -82,7 +82,7 @@ impl Dns {
         self.resolver.clear_cache();
     }
 
-    pub(super) async fn ask(&self, name: &Name, kind: RecordType) -> Answer {
+    pub(crate) async fn ask(&self, name: &Name, kind: RecordType) -> Answer {
         match self.resolver.lookup(name.clone(), kind).await {
             // The answer to a question about an alias holds the alias as well.
             Ok(lookup) => Answer::Records(

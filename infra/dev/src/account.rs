@@ -22,7 +22,8 @@ pub const MAX_WIDGET_MINUTES: u8 = 15;
 /// See [`MAX_WIDGET_MINUTES`].
 pub const MAX_SERVER_MINUTES: u8 = 60;
 /// What the CRM's server may do.
-pub const SERVER_SCOPE: &str = "statuses rechecks leads:read leads:write sends verifications";
+pub const SERVER_SCOPE: &str =
+    "statuses rechecks leads:read leads:write sends verifications webhooks reputation";
 /// What the widget in a page may do.
 pub const WIDGET_SCOPE: &str = "statuses rechecks leads:read";
 

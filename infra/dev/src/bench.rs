@@ -165,6 +165,9 @@ fn settings(endpoint: String) -> anyhow::Result<Settings> {
         sesv2_endpoint: None,
         configuration_set: None,
         permit_key: None,
+        event_bus: None,
+        eventbridge_endpoint: None,
+        local_webhooks: false,
     })
 }
 

@@ -139,6 +139,8 @@ impl Crm {
             .route("/crm/send-checks", post(check))
             .route("/crm/messages", post(send))
             .route("/crm/token", post(mint))
+            .route("/crm/reputation", get(read_reputation))
+            .route("/crm/webhook-state", get(read_webhook))
             .with_state(Arc::clone(&self.shared))
     }
 
@@ -327,6 +329,21 @@ async fn verify(State(crm): State<Arc<Shared>>, body: String) -> Answer<Json<Val
     Ok(Json(
         crm.ask_leadlight("POST", "/v1/verifications", None, Some(&asked))
             .await?,
+    ))
+}
+
+async fn read_reputation(
+    State(crm): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Answer<Json<Value>> {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let path = format!("/v1/reputation{query}");
+    Ok(Json(crm.ask_leadlight("GET", &path, None, None).await?))
+}
+
+async fn read_webhook(State(crm): State<Arc<Shared>>) -> Answer<Json<Value>> {
+    Ok(Json(
+        crm.ask_leadlight("GET", "/v1/webhook", None, None).await?,
     ))
 }
 

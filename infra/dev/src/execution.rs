@@ -13,7 +13,8 @@ use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::Diagnostic;
 use leadlight_functions::config::App;
 use leadlight_functions::{
-    feedback, leads, rechecks, reverifications, sends, statuses, verifications,
+    changes, deliveries, feedback, leads, rechecks, reputation, reverifications, sends, statuses,
+    verifications, webhooks,
 };
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -88,6 +89,14 @@ async fn handle(app: &App, function: &str, event: Value, deadline: Instant) -> A
             let answer = feedback::handle(app, event, Some(deadline)).await;
             answer.map_err(failed)
         }
+        "changes" => {
+            let answer = changes::handle(app, event, Some(deadline)).await;
+            answer.map_err(failed)
+        }
+        "deliveries" => {
+            let answer = deliveries::handle(app, event, Some(deadline)).await;
+            answer.map_err(failed)
+        }
         "reverifications" => {
             // The binary takes the time from its clock; here a test may say another.
             let time = event.get("time").and_then(Value::as_str);
@@ -100,6 +109,8 @@ async fn handle(app: &App, function: &str, event: Value, deadline: Instant) -> A
         "statuses" => http(statuses::handle(app, request()?).boxed_local()).await,
         "rechecks" => http(rechecks::handle(app, request()?).boxed_local()).await,
         "sends" => http(sends::handle(app, request()?).boxed_local()).await,
+        "webhooks" => http(webhooks::handle(app, request()?).boxed_local()).await,
+        "reputation" => http(reputation::handle(app, request()?).boxed_local()).await,
         "verifications" => http(verifications::handle(app, request()?).boxed_local()).await,
         unknown => Err(FunctionError::new(FunctionError::NOT_FOUND, unknown)),
     }

@@ -187,6 +187,8 @@ fn function_of(path: &str) -> &'static str {
         "/v1/statuses" => "statuses",
         "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => "sends",
         "/v1/verifications" => "verifications",
+        "/v1/webhook" => "webhooks",
+        "/v1/reputation" => "reputation",
         _ if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") => "rechecks",
         _ => "leads",
     }

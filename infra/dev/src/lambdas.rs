@@ -19,7 +19,7 @@ use crate::runtime_api::Answer;
 use crate::{template, tools, workspace};
 
 /// Every function's binary.
-pub const FUNCTIONS: [&str; 7] = [
+pub const FUNCTIONS: [&str; 11] = [
     "feedback",
     "leads",
     "statuses",
@@ -27,6 +27,10 @@ pub const FUNCTIONS: [&str; 7] = [
     "sends",
     "verifications",
     "reverifications",
+    "changes",
+    "deliveries",
+    "webhooks",
+    "reputation",
 ];
 
 /// Hands events to functions, as Lambda's own API does.

@@ -4,7 +4,7 @@
 //! environment. Given a folder, everything lives on in it; without one, nothing is written.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,13 +32,16 @@ use crate::crm::{self, Crm};
 use crate::dns::{self, Zone};
 use crate::engine::Engine;
 use crate::environments::Environments;
+use crate::event_bus::{self, EventBus};
 use crate::execution::Execution;
 use crate::gateway::{self, Gateway};
 use crate::lambdas::{self, Invoke};
 use crate::ledger::Ledger;
 use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
+use crate::receiver::Receiver;
 use crate::runtime_api::Answer;
 use crate::ses::{Ses, SesSettings};
+use crate::table_stream::{Following, TableStream};
 use crate::task::Task;
 use crate::{aws, demo, pages, template, workspace};
 
@@ -118,6 +121,8 @@ pub struct StackSettings {
     pub policy: Policy,
     /// Whether the CRM begins with the leads of the demo's story.
     pub with_demo_leads: bool,
+    /// Whether the CRM lets itself be told of changes of status.
+    pub without_webhook: bool,
     /// How often what could not be verified is tried again; `None` is every minute, as deployed.
     pub reverifications_every: Option<Duration>,
     /// How many people the CRM holds in all; those beside the story's are entered at once, and saved while it serves already.
@@ -132,6 +137,7 @@ pub struct Stack {
     _gathering: Option<Task>,
     _polling: Polling,
     _schedule: Task,
+    _following: [Following; 2],
     address: SocketAddr,
     /// The functions' settings and clients.
     pub app: Arc<App>,
@@ -149,6 +155,10 @@ pub struct Stack {
     pub queue: Queue,
     /// DNS.
     pub dns: dns::Server,
+    /// `EventBridge`.
+    pub event_bus: EventBus,
+    /// The CRM's receiver of changes of status.
+    pub receiver: Receiver,
     /// The table's engine.
     pub engine: Engine,
 }
@@ -199,20 +209,16 @@ impl Stack {
             (None, None) => Engine::memory()?,
         };
 
-        let functions = function_settings(&engine, &ses, &dns)?;
+        let event_bus = EventBus::start().await?;
+        let functions = function_settings(&engine, &ses, &dns, &event_bus)?;
         let app = Arc::new(App::new(&functions).context("set up the functions")?);
-        let account = |id: &str| -> anyhow::Result<Arc<LocalAccount>> {
-            let id = AccountId::parse(id)?;
-            let account = match folder {
-                Some(folder) => LocalAccount::open(&folder.join("keys"), id)?,
-                None => LocalAccount::generate(id),
-            };
-            Ok(Arc::new(account))
-        };
-        let (account, neighbour) = (account(DEMO)?, account(NEIGHBOUR)?);
+        let (account, neighbour) = (
+            open_account(folder, DEMO)?,
+            open_account(folder, NEIGHBOUR)?,
+        );
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
 
-        let environment = environment(&engine, &ses, &dns);
+        let environment = environment(&engine, &ses, &dns, &event_bus);
         let invoke = settings.functions.start(&app, environment)?;
         let polling = queue.poll(&feedback_function(Arc::clone(&invoke)));
         let every = settings.reverifications_every;
@@ -221,6 +227,13 @@ impl Stack {
             every.unwrap_or(REVERIFICATIONS_EVERY),
         ));
         let gateway = Gateway::new(Arc::clone(&invoke));
+        let receiver = Receiver::default();
+        if !settings.without_webhook {
+            let url = format!("http://{address}/crm/webhook");
+            let secret = save_webhook(&gateway, &account, &url).await;
+            receiver.trust(&secret.context("save the demo's webhook")?);
+        }
+        let following = follow_table(&engine, folder, &invoke);
         let file = folder.map(|folder| folder.join("crm.json"));
         let crm = Crm::open(
             file.as_deref(),
@@ -260,7 +273,7 @@ impl Stack {
             },
         };
         let controls = ses.controls().merge(dns.controls());
-        let router = router(gateway, Arc::new(local), &crm, controls);
+        let router = router(gateway, Arc::new(local), &crm, controls).merge(receiver.router());
         let server = Task::spawn(async move {
             // Serving ends only with the task.
             let _ = axum::serve(listener, router).await;
@@ -270,6 +283,7 @@ impl Stack {
             _gathering: gathering,
             _polling: polling,
             _schedule: schedule,
+            _following: following,
             address,
             app,
             settings: functions,
@@ -279,6 +293,8 @@ impl Stack {
             ses,
             queue,
             dns,
+            event_bus,
+            receiver,
             engine,
         })
     }
@@ -292,8 +308,28 @@ impl Stack {
     /// The environment in which a built function runs on this stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment(&self.engine, &self.ses, &self.dns)
+        environment(&self.engine, &self.ses, &self.dns, &self.event_bus)
     }
+}
+
+fn open_account(folder: Option<&Path>, id: &str) -> anyhow::Result<Arc<LocalAccount>> {
+    let id = AccountId::parse(id)?;
+    let account = match folder {
+        Some(folder) => LocalAccount::open(&folder.join("keys"), id)?,
+        None => LocalAccount::generate(id),
+    };
+    Ok(Arc::new(account))
+}
+
+/// Brings the table's stream to both functions that follow it, each at its own pace.
+fn follow_table(
+    engine: &Engine,
+    folder: Option<&Path>,
+    functions: &Arc<dyn Invoke>,
+) -> [Following; 2] {
+    let stream = TableStream::new(&engine.endpoint(), TABLE);
+    ["changes", "deliveries"]
+        .map(|name| stream.follow(name, folder, consumer(name, Arc::clone(functions))))
 }
 
 async fn listen(port: u16) -> anyhow::Result<tokio::net::TcpListener> {
@@ -309,7 +345,12 @@ async fn listen(port: u16) -> anyhow::Result<tokio::net::TcpListener> {
 }
 
 /// The names under which the functions read these settings from their environment.
-fn environment(engine: &Engine, ses: &Ses, dns: &dns::Server) -> Vec<(String, String)> {
+fn environment(
+    engine: &Engine,
+    ses: &Ses,
+    dns: &dns::Server,
+    event_bus: &EventBus,
+) -> Vec<(String, String)> {
     let credentials = aws::credentials();
     let pairs = [
         ("LEADLIGHT_TABLE", TABLE.to_owned()),
@@ -323,6 +364,9 @@ fn environment(engine: &Engine, ses: &Ses, dns: &dns::Server) -> Vec<(String, St
         ),
         ("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint()),
         ("AWS_ENDPOINT_URL_SESV2", ses.endpoint()),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE", event_bus.endpoint()),
+        ("LEADLIGHT_EVENT_BUS", event_bus::BUS.to_owned()),
+        ("LEADLIGHT_LOCAL_WEBHOOKS", "yes".to_owned()),
         (
             "LEADLIGHT_CONFIGURATION_SET",
             crm::CONFIGURATION_SET.to_owned(),
@@ -340,7 +384,12 @@ fn permit_key() -> Option<String> {
     std::env::var(PERMIT_KEY).ok().filter(|key| !key.is_empty())
 }
 
-fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::Result<Settings> {
+fn function_settings(
+    engine: &Engine,
+    ses: &Ses,
+    dns: &dns::Server,
+    event_bus: &EventBus,
+) -> anyhow::Result<Settings> {
     Ok(Settings {
         table: TABLE.to_owned(),
         address_secret: AddressSecret::new(ADDRESS_SECRET)?,
@@ -354,6 +403,9 @@ fn function_settings(engine: &Engine, ses: &Ses, dns: &dns::Server) -> anyhow::R
         permit_key: permit_key()
             .map(|pem| PermitKey::from_pem(&pem).context(PERMIT_KEY))
             .transpose()?,
+        event_bus: Some(event_bus::BUS.to_owned()),
+        eventbridge_endpoint: Some(event_bus.endpoint()),
+        local_webhooks: true,
     })
 }
 
@@ -411,16 +463,42 @@ async fn call_by_schedule(functions: Arc<dyn Invoke>, every: Duration) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = reverify(&*functions, Timestamp::now()).await {
+        let now = Timestamp::now();
+        if let Err(error) = reverify(&*functions, now).await {
             tracing::error!("could not verify what is due: {error}");
+        }
+        let event = lambdas::schedule_event(now);
+        if let Err(error) = functions.invoke("deliveries", event).await {
+            tracing::error!("could not deliver what is due: {error}");
         }
     }
 }
 
+/// Has the demo's account told of changes, and gives back the secret that they are signed with.
+async fn save_webhook(
+    gateway: &Gateway,
+    account: &LocalAccount,
+    url: &str,
+) -> anyhow::Result<String> {
+    let token = account.server_token(Timestamp::now())?.token;
+    let body = json!({ "url": url, "rotate_secret": true });
+    let (status, answer) = gateway
+        .ask("PUT", "/v1/webhook", &token, None, Some(&body))
+        .await?;
+    anyhow::ensure!(status.is_success(), "Leadlight refuses it: {answer}");
+    let secret = answer.get("secret").and_then(Value::as_str);
+    Ok(secret.context("the answer holds no secret")?.to_owned())
+}
+
 fn feedback_function(functions: Arc<dyn Invoke>) -> Consumer {
+    consumer("feedback", functions)
+}
+
+/// A function that takes what a queue or a stream hands over.
+fn consumer(function: &'static str, functions: Arc<dyn Invoke>) -> Consumer {
     Arc::new(move |event| {
         let functions = Arc::clone(&functions);
-        Box::pin(async move { Ok(functions.invoke("feedback", event).await?) })
+        Box::pin(async move { Ok(functions.invoke(function, event).await?) })
     })
 }
 

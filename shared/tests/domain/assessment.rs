@@ -95,6 +95,7 @@ fn late_delivery(at: Timestamp, sent_at: Timestamp) -> Piece {
             message: Message {
                 id: sent_at.to_string(),
                 sent_at,
+                sender: None,
             },
         },
     )
@@ -555,6 +556,7 @@ fn every_step_of_the_policy_has_its_reason() {
                         message: Message {
                             id: "another".to_owned(),
                             sent_at: day(34),
+                            sender: None,
                         },
                     },
                 ),

@@ -57,6 +57,7 @@ fn summary(feedback: &Feedback) -> String {
         Fact::HardBounce { cause, .. } => format!("hard/{cause}"),
         Fact::SoftBounce { .. } => "soft".to_owned(),
         Fact::Withheld { list, .. } => format!("withheld/{list}"),
+        Fact::Sent { .. } => "sent".to_owned(),
         Fact::Delivery { .. } => "delivery".to_owned(),
         Fact::Subscription { unsubscribed } => format!("unsubscribed={unsubscribed}"),
         Fact::Note { note, .. } => note.code().to_owned(),
@@ -645,8 +646,8 @@ fn the_other_types_of_event_say_what_they_say() {
         ),
         (
             event("Send", "send", json!({})),
-            vec![],
-            "about no recipient",
+            vec!["ann sent", "bob sent", "cc sent"],
+            "counted, of every recipient",
         ),
         (
             event("Open", "open", json!({ "isBotEvent": "Likely" })),

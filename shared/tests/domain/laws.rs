@@ -55,6 +55,7 @@ fn facts() -> impl Strategy<Value = Fact> {
             authority: support.map_or(Authority::Recheck, |with_consent| Authority::Support { actor: "support".to_owned(), with_consent }),
         }),
         4 => messages().prop_filter_map("a message", |report| report.message.map(|message| Fact::Delivery { message })),
+        2 => messages().prop_filter_map("a message", |report| report.message.map(|message| Fact::Sent { message })),
         1 => any::<bool>().prop_map(|unsubscribed| Fact::Subscription { unsubscribed }),
         2 => (select(Note::ALL), messages()).prop_map(|(note, report)| Fact::Note { note, report }),
     ]
@@ -85,7 +86,7 @@ fn records() -> impl Strategy<Value = AddressRecord> {
 }
 
 /// The bound of a record in pieces: the room of all kinds together.
-const MOST_PIECES: usize = 32 + 16 + 8 + 4 * 15;
+const MOST_PIECES: usize = 32 + 16 + 8 + 4 * 16;
 
 proptest! {
     #[test]

@@ -65,6 +65,7 @@ fn report(at: Timestamp) -> Report {
     let message = Message {
         id: at.to_string(),
         sent_at: at,
+        sender: None,
     };
     Report {
         message: Some(message),
@@ -115,6 +116,7 @@ fn delivery(at: Timestamp) -> Piece {
             message: Message {
                 id: at.to_string(),
                 sent_at: at,
+                sender: None,
             },
         },
     )

@@ -298,7 +298,7 @@ async fn read_back(outcome: Outcome, identity_only: bool) -> Vec<Fact> {
             facts.push(feedback.fact);
         }
     }
-    facts.retain(|fact| !matches!(fact, Fact::Delivery { .. }));
+    facts.retain(|fact| !matches!(fact, Fact::Sent { .. } | Fact::Delivery { .. }));
     facts
 }
 
@@ -313,6 +313,7 @@ fn words(fact: &Fact) -> String {
         Fact::ManualBlock { .. }
         | Fact::Verification { .. }
         | Fact::Release { .. }
+        | Fact::Sent { .. }
         | Fact::Delivery { .. }
         | Fact::Subscription { .. } => panic!("SES says nothing of the kind: {fact:?}"),
     }

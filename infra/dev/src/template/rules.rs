@@ -21,13 +21,13 @@ const VISIBILITY_FACTOR: u64 = 6;
 /// The fewest tries before a message is given up: a throttled function uses some up.
 const FEWEST_RECEIVES: u64 = 5;
 /// What is read from the environment only off AWS.
-const LOCAL_VARIABLES: [&str; 1] = ["LEADLIGHT_DNS"];
+const LOCAL_VARIABLES: [&str; 2] = ["LEADLIGHT_DNS", "LEADLIGHT_LOCAL_WEBHOOKS"];
 /// What Lambda sets by itself.
 const LAMBDA_VARIABLES: [&str; 3] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /// Functions that only show, and may not write.
-const READERS: [&str; 2] = ["statuses", "verifications"];
+const READERS: [&str; 3] = ["statuses", "verifications", "reputation"];
 /// Functions that check no access token, and may not see the keys of an account.
-const KEYLESS: [&str; 2] = ["feedback", "reverifications"];
+const KEYLESS: [&str; 4] = ["feedback", "reverifications", "changes", "deliveries"];
 /// From here on SES puts an account under review: the share of mail that bounces, and that is complained of.
 const REVIEWED: [(&str, f64); 2] = [
     ("Reputation.BounceRate", 0.05),
@@ -366,6 +366,12 @@ impl<'a> Judge<'a> {
             ("Send", String::new()),
             ("Errors", "Feedback".to_owned()),
             ("Errors", "Reverifications".to_owned()),
+            ("Errors", "Deliveries".to_owned()),
+            ("IteratorAge", "Changes".to_owned()),
+            (
+                "ApproximateNumberOfMessagesVisible",
+                of_queue("StreamDeadLetters"),
+            ),
             ("5xx", "Api".to_owned()),
         ];
         let reviewed = REVIEWED.map(|(kind, _)| (kind, String::new()));

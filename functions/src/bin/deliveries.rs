@@ -1,0 +1,23 @@
+//! The function `deliveries`: delivers changes to webhooks, see [`leadlight_functions::deliveries`].
+
+use std::time::{Instant, SystemTime};
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use leadlight_functions::config::{App, Settings, start_log};
+use leadlight_functions::deliveries;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_log();
+    let app = &App::new(&Settings::from_env()?)?;
+    app.warm().await;
+    run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
+        let left = event
+            .context
+            .deadline()
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
+        deliveries::handle(app, event.payload, Some(Instant::now() + left)).await
+    }))
+    .await
+}

@@ -1,0 +1,87 @@
+//! `GET /v1/reputation?from=&to=`: what became of an account's messages, day by day, beside SES's limits.
+//!
+//! One query for each day, of counts that [`changes`](crate::changes) keeps: what it costs grows with the days asked for and the
+//! domains that are sent from, never with the messages.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Request, Response};
+use leadlight::reputation::Reputation;
+
+use crate::access::{Scope, authorize};
+use crate::config::App;
+use crate::exchange;
+use crate::problem::Refusal;
+use crate::table::TableError;
+
+/// The most days of one request: a quarter.
+const MOST_DAYS: i32 = 92;
+/// The days that are shown unless others are asked for: SES looks at some weeks rather than days.
+const DEFAULT_DAYS: i32 = 30;
+/// How many days are read at the same time.
+const DAYS_AT_ONCE: usize = 16;
+
+/// Answers one request. Never fails and never panics: every refusal is a problem document.
+pub async fn handle(app: &App, request: Request) -> Response<Body> {
+    handle_at(app, request, Timestamp::now()).await
+}
+
+/// Answers one request that arrived at `now`.
+pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+    let started = Instant::now();
+    exchange::finish("reputation", started, answer(app, &request, now).await)
+}
+
+async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+    match (exchange::segments(request).as_slice(), request.method()) {
+        (["v1", "reputation"], &Method::GET) => {}
+        (["v1", "reputation"], _) => return Err(Refusal::method_not_allowed("GET")),
+        _ => return Err(Refusal::no_such_route()),
+    }
+    let caller = authorize(app, request.headers(), Scope::Reputation, now).await?;
+    // The figures are of all leads.
+    caller.permit_recipient(None)?;
+    let (from, to) = read_days(request, now)?;
+    let account = &caller.account;
+    let days = from
+        .series(Span::new().days(1))
+        .take_while(|day| *day <= to)
+        .map(|day| async move {
+            let counted = app.table.mail_counts(account, day).await?;
+            Ok::<_, TableError>((day, counted))
+        });
+    let counted: BTreeMap<Date, _> = stream::iter(days)
+        .buffer_unordered(DAYS_AT_ONCE)
+        .try_collect()
+        .await?;
+    exchange::json(StatusCode::OK, &Reputation::new(from, to, &counted))
+}
+
+fn read_days(request: &Request, now: Timestamp) -> Result<(Date, Date), Refusal> {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let day = |name| {
+        let text = exchange::parameter(request, name);
+        text.map(|text| text.parse::<Date>())
+            .transpose()
+            .map_err(|_| Refusal::invalid_parameter(name, "must be a day such as 2026-03-31"))
+    };
+    let to = day("to")?.unwrap_or(today);
+    let before = |days: i32| to.checked_sub(Span::new().days(days - 1)).unwrap_or(to);
+    let from = day("from")?.unwrap_or_else(|| before(DEFAULT_DAYS));
+    if from > to {
+        return Err(Refusal::invalid_parameter("from", "must not be after `to`"));
+    }
+    if from < before(MOST_DAYS) {
+        return Err(Refusal::invalid_parameter(
+            "from",
+            format!("must be at most {MOST_DAYS} days, with the last, before `to`"),
+        ));
+    }
+    Ok((from, to))
+}
