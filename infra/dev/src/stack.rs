@@ -121,7 +121,7 @@ pub struct StackSettings {
     pub policy: Policy,
     /// Whether the CRM begins with the leads of the demo's story.
     pub with_demo_leads: bool,
-    /// Whether the CRM lets itself be told of changes of status.
+    /// Whether the CRM does without being told of changes of status.
     pub without_webhook: bool,
     /// How often what could not be verified is tried again; `None` is every minute, as deployed.
     pub reverifications_every: Option<Duration>,
@@ -229,8 +229,7 @@ impl Stack {
         let gateway = Gateway::new(Arc::clone(&invoke));
         let receiver = Receiver::default();
         if !settings.without_webhook {
-            let url = format!("http://{address}/crm/webhook");
-            let secret = save_webhook(&gateway, &account, &url).await;
+            let secret = save_webhook(&gateway, &account, address).await;
             receiver.trust(&secret.context("save the demo's webhook")?);
         }
         let following = follow_table(&engine, folder, &invoke);
@@ -478,8 +477,9 @@ async fn call_by_schedule(functions: Arc<dyn Invoke>, every: Duration) {
 async fn save_webhook(
     gateway: &Gateway,
     account: &LocalAccount,
-    url: &str,
+    address: SocketAddr,
 ) -> anyhow::Result<String> {
+    let url = format!("http://{address}/crm/webhook");
     let token = account.server_token(Timestamp::now())?.token;
     let body = json!({ "url": url, "rotate_secret": true });
     let (status, answer) = gateway
