@@ -283,7 +283,7 @@ async fn live(world: &World, seed: u64, step: usize) {
         6 => {
             world
                 .deliver(&[delivery(address, at), bounce(address, NO_EMAIL, at)])
-                .await
+                .await;
         }
         7 if step > 30 => world.deliver(&[complaint(&[address], at)]).await,
         _ => drop(world.press(lead).await),
@@ -296,14 +296,13 @@ async fn outcome(world: &World) -> (BTreeMap<String, Vec<Value>>, Value) {
     let mut order: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for event in published(world) {
         let whole = serde_json::to_value(&event).unwrap();
-        match seen.get(&event.id) {
-            Some(known) => assert_eq!(*known, whole, "copies of one event differ"),
-            None => {
-                let change = json!({ "from": event.data.from, "to": event.data.to });
-                order.entry(event.subject.clone()).or_default().push(change);
-                seen.insert(event.id.clone(), whole);
-            }
+        if let Some(known) = seen.get(&event.id) {
+            assert_eq!(*known, whole, "copies of one event differ");
+            continue;
         }
+        let change = json!({ "from": event.data.from, "to": event.data.to });
+        order.entry(event.subject.clone()).or_default().push(change);
+        seen.insert(event.id.clone(), whole);
     }
     let reply = world
         .call(
@@ -368,9 +367,10 @@ async fn however_a_stream_is_split_and_replayed_it_tells_and_counts_the_same() {
 /// Hands over a batch of any length that begins at the first record that is not done, or anywhere before.
 async fn step_somewhere(world: &World, done: &mut usize, random: &mut StdRng) {
     let records = world.stream.records().await.unwrap();
-    let from = match random.random_bool(0.4) {
-        true => random.random_range(0..=*done),
-        false => *done,
+    let from = if random.random_bool(0.4) {
+        random.random_range(0..=*done)
+    } else {
+        *done
     };
     let until = (from + random.random_range(1..30_usize)).min(records.len());
     let batch = records[from..until].to_vec();

@@ -167,9 +167,10 @@ fn verify(secret: &str, headers: &HeaderMap, body: &str) -> Result<Value, String
     stdin.write_all(input.to_string().as_bytes()).unwrap();
     drop(stdin);
     let output = node.wait_with_output().unwrap();
-    match output.status.success() {
-        true => Ok(serde_json::from_slice(&output.stdout).unwrap()),
-        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
 }
 
@@ -279,9 +280,9 @@ async fn a_receiver_that_fails_for_days_is_not_called_again(world: World) {
     let mut minutes = 0;
     loop {
         minutes += 1;
-        let tried = deliver_due(&world, minutes).await;
-        tries += tried.put_off + tried.given_up;
-        if tried.given_up > 0 {
+        let one = deliver_due(&world, minutes).await;
+        tries += one.put_off + one.given_up;
+        if one.given_up > 0 {
             break;
         }
         minutes += if minutes > 60 { 60 } else { 0 };
