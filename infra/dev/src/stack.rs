@@ -212,10 +212,8 @@ impl Stack {
         let event_bus = EventBus::start().await?;
         let functions = function_settings(&engine, &ses, &dns, &event_bus)?;
         let app = Arc::new(App::new(&functions).context("set up the functions")?);
-        let (account, neighbour) = (
-            open_account(folder, DEMO)?,
-            open_account(folder, NEIGHBOUR)?,
-        );
+        let account = open_account(folder, DEMO)?;
+        let neighbour = open_account(folder, NEIGHBOUR)?;
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
 
         let environment = environment(&engine, &ses, &dns, &event_bus);
@@ -229,8 +227,7 @@ impl Stack {
         let gateway = Gateway::new(Arc::clone(&invoke));
         let receiver = Receiver::default();
         if !settings.without_webhook {
-            let secret = save_webhook(&gateway, &account, address).await;
-            receiver.trust(&secret.context("save the demo's webhook")?);
+            receiver.trust(&save_webhook(&gateway, &account, address).await?);
         }
         let following = follow_table(&engine, folder, &invoke);
         let file = folder.map(|folder| folder.join("crm.json"));
@@ -487,7 +484,8 @@ async fn save_webhook(
         .await?;
     anyhow::ensure!(status.is_success(), "Leadlight refuses it: {answer}");
     let secret = answer.get("secret").and_then(Value::as_str);
-    Ok(secret.context("the answer holds no secret")?.to_owned())
+    let secret = secret.context("save the demo's webhook: the answer holds no secret")?;
+    Ok(secret.to_owned())
 }
 
 fn feedback_function(functions: Arc<dyn Invoke>) -> Consumer {
