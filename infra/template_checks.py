@@ -42,6 +42,7 @@ EXAMPLE = {
 }
 ARNS = {
     "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
+    "AWS::Events::EventBus": ("events", "event-bus/{}"),
     "AWS::Events::Rule": ("events", "rule/{}"),
     "AWS::IAM::Role": ("iam", "role/{}"),
     "AWS::Lambda::Function": ("lambda", "function:{}"),
@@ -115,6 +116,9 @@ class Resolver:
 
     def attribute(self, name, attribute):
         kind = self.resources[name]["Type"]
+        if attribute == "StreamArn":
+            # In AWS it ends in a time, whose colons parliament takes for the ARN's own.
+            return f"{self.arn(name, kind)}/stream/label"
         return self.arn(name, kind) if attribute == "Arn" else f"{name}.{attribute}"
 
     @staticmethod
