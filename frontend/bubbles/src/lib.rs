@@ -62,12 +62,21 @@ pub fn face(status: &str, reason: &str, cause: &str) -> u32 {
 #[wasm_bindgen]
 pub fn connect(slot: u32, lead: Option<u32>) {
     let now = now();
-    if with(|statuses| statuses.connect(slot, lead, now)) {
+    let (is_new, is_watched, face, fault) = with(|statuses| {
+        let is_new = !statuses.shows(slot, lead);
+        let is_watched = statuses.connect(slot, lead, now);
+        let (face, fault) = statuses.view(slot);
+        (is_new, is_watched, face, fault)
+    });
+    if is_watched {
         watch(slot);
     }
-    let (face, _) = with(|statuses| statuses.view(slot));
     paint(slot, face.number());
     flush_soon();
+    // The answer may have been there before the element was.
+    if let Some(fault) = fault.filter(|_| is_new) {
+        failed(slot, fault.code(), fault.sentence());
+    }
 }
 
 /// An element was disconnected.

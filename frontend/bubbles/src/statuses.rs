@@ -280,6 +280,11 @@ impl Statuses {
         }
     }
 
+    /// Whether the row shows `lead` already.
+    pub(crate) fn shows(&mut self, slot: Slot, lead: Option<Lead>) -> bool {
+        at(&mut self.rows, slot).is_some_and(|row| row.lead == lead)
+    }
+
     fn lead(&mut self, slot: Slot) -> Option<Lead> {
         at(&mut self.rows, slot).as_ref()?.lead
     }
@@ -451,6 +456,19 @@ mod tests {
         statuses.see(0, 100.0 + RETRY_MS);
         assert_eq!(statuses.take_requests(3_000.0), [(2, vec![A])]);
         assert_eq!(statuses.view(0), (Face::Loading, None));
+    }
+
+    #[test]
+    fn a_row_that_comes_after_the_failure_shows_it_and_is_new_once() {
+        let mut statuses = Statuses::default();
+        let request = statuses.expect(vec![A], 0.0);
+        let changes = statuses.answer(request, Err(Fault::Unauthorised.into()), 1.0);
+        assert!(changes[0].slots.is_empty(), "there is no row to tell of");
+        assert!(!statuses.shows(0, Some(A)));
+        statuses.connect(0, Some(A), 2.0);
+        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::Unauthorised)));
+        assert!(statuses.shows(0, Some(A)), "told of already");
+        assert!(!statuses.shows(0, Some(B)), "another lead is news");
     }
 
     #[test]
