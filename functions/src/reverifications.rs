@@ -289,16 +289,21 @@ impl Run<'_> {
             policy: &policy,
             address: &task.address,
         };
+        let mut is_known = false;
         let addition = |current: Option<&AddressRecord>| {
             // Somebody else was faster, or saved the lead again: one result is enough.
-            let is_known = current.is_some_and(|record| is_verified_since(record, due.since));
+            is_known = current.is_some_and(|record| is_verified_since(record, due.since));
             let piece = (!is_known).then(|| piece.clone());
             addition(&task.lead.address, piece)
         };
         let loaded = task.record.clone();
         apply_evidence(&self.app.table, subject, loaded, addition, self.now).await?;
         self.app.table.settle_verification(due).await?;
-        Ok(Outcome::Verified)
+        Ok(if is_known {
+            Outcome::Needless
+        } else {
+            Outcome::Verified
+        })
     }
 
     /// The same for whoever sees to the same item, so that evidence is not told twice.

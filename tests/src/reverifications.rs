@@ -155,7 +155,7 @@ async fn the_address_of_then_is_what_is_verified(world: World) {
             .null_mx("failing.example")
     });
     let report = world.tick(after(start, 2)).await;
-    // Both saves left an item, unless they were made in the same second.
+    // Both saves left an item, unless they were made in the same second: one of them does.
     assert_eq!(report.verified, 1, "{report:?}");
     assert_eq!(report.put_off + report.left, 0, "{report:?}");
     assert!(
