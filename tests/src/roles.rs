@@ -273,6 +273,7 @@ impl Iam {
                             "dynamodb:DescribeStream",
                             "dynamodb:GetRecords",
                             "dynamodb:GetShardIterator",
+                            "dynamodb:ListStreams",
                         ]
                         .contains(&action.as_str());
                     // Nothing stands between the functions and EventBridge here; other flows show that it is needed.
