@@ -62,21 +62,12 @@ pub fn face(status: &str, reason: &str, cause: &str) -> u32 {
 #[wasm_bindgen]
 pub fn connect(slot: u32, lead: Option<u32>) {
     let now = now();
-    let (is_new, is_watched, face, fault) = with(|statuses| {
-        let is_new = !statuses.shows(slot, lead);
-        let is_watched = statuses.connect(slot, lead, now);
-        let (face, fault) = statuses.view(slot);
-        (is_new, is_watched, face, fault)
-    });
-    if is_watched {
+    if with(|statuses| statuses.connect(slot, lead, now)) {
         watch(slot);
     }
+    let (face, _) = with(|statuses| statuses.view(slot));
     paint(slot, face.number());
     flush_soon();
-    // The answer may have been there before the element was.
-    if let Some(fault) = fault.filter(|_| is_new) {
-        failed(slot, fault.code(), fault.sentence());
-    }
 }
 
 /// An element was disconnected.
@@ -164,13 +155,17 @@ pub fn expect(leads: Vec<u32>, sent_at: f64) -> u32 {
     with(|statuses| statuses.expect(leads, sent_at))
 }
 
-/// Sends what is queued.
+/// Sends what is queued, and tells the page of the new rows that have failed already: the answer may have been there before the
+/// element was.
 #[wasm_bindgen]
 pub fn flush() {
     FLUSHING.set(false);
     let now = now();
     for (request, leads) in with(|statuses| statuses.take_requests(now)) {
         ask(request, leads);
+    }
+    for (slot, fault) in with(Statuses::take_failed) {
+        failed(slot, fault.code(), fault.sentence());
     }
 }
 

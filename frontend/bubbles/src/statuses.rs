@@ -80,6 +80,8 @@ pub(crate) struct Statuses {
     connected: usize,
     used: usize,
     queue: Vec<Lead>,
+    /// The rows that the page was told nothing of yet.
+    new: Vec<Slot>,
     under_way: Vec<Batch>,
     /// The number of the last request.
     requests: u32,
@@ -91,6 +93,9 @@ impl Statuses {
     /// A row of `lead` appeared, or was given to it. Says whether it is to be watched: whether to ask about it is decided when
     /// somebody scrolls to it.
     pub(crate) fn connect(&mut self, slot: Slot, lead: Option<Lead>, now: f64) -> bool {
+        if at(&mut self.rows, slot).is_none_or(|row| row.lead != lead) {
+            self.new.push(slot);
+        }
         self.disconnect(slot);
         let seen = self.connected < MOST_UNSEEN;
         *at(&mut self.rows, slot) = Some(Row { lead, seen });
@@ -247,6 +252,9 @@ impl Statuses {
                 }
             });
         }
+        for change in changes.iter().filter(|change| change.fault.is_some()) {
+            self.new.retain(|slot| !change.slots.contains(slot));
+        }
         changes
     }
 
@@ -280,9 +288,15 @@ impl Statuses {
         }
     }
 
-    /// Whether the row shows `lead` already.
-    pub(crate) fn shows(&mut self, slot: Slot, lead: Option<Lead>) -> bool {
-        at(&mut self.rows, slot).is_some_and(|row| row.lead == lead)
+    /// The rows that appeared, or were given to another lead, since this was last asked, and have failed already.
+    pub(crate) fn take_failed(&mut self) -> Vec<(Slot, Fault)> {
+        let mut new = std::mem::take(&mut self.new);
+        new.sort_unstable();
+        new.dedup();
+        new.retain(|slot| at(&mut self.rows, *slot).is_some());
+        new.into_iter()
+            .filter_map(|slot| Some((slot, self.view(slot).1?)))
+            .collect()
     }
 
     fn lead(&mut self, slot: Slot) -> Option<Lead> {
@@ -459,16 +473,26 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_comes_after_the_failure_shows_it_and_is_new_once() {
+    fn a_row_that_comes_after_the_failure_is_told_of_once() {
         let mut statuses = Statuses::default();
         let request = statuses.expect(vec![A], 0.0);
         let changes = statuses.answer(request, Err(Fault::Unauthorised.into()), 1.0);
         assert!(changes[0].slots.is_empty(), "there is no row to tell of");
-        assert!(!statuses.shows(0, Some(A)));
+        statuses.connect(0, None, 2.0);
         statuses.connect(0, Some(A), 2.0);
-        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::Unauthorised)));
-        assert!(statuses.shows(0, Some(A)), "told of already");
-        assert!(!statuses.shows(0, Some(B)), "another lead is news");
+        statuses.connect(1, Some(B), 2.0);
+        statuses.connect(2, Some(A), 2.0);
+        statuses.disconnect(2);
+        assert_eq!(statuses.take_failed(), [(0, Fault::Unauthorised)]);
+        statuses.connect(0, Some(A), 3.0);
+        assert_eq!(statuses.take_failed(), [], "told of already");
+        statuses.connect(0, None, 4.0);
+        assert_eq!(statuses.take_failed(), [(0, Fault::InvalidLead)]);
+        let request = statuses.expect(vec![B], 5.0);
+        statuses.connect(3, Some(B), 5.0);
+        let changes = statuses.answer(request, Err(Fault::Offline.into()), 6.0);
+        assert_eq!(changes[0].slots, [1, 3]);
+        assert_eq!(statuses.take_failed(), [], "told of with the answer");
     }
 
     #[test]
