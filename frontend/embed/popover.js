@@ -21,6 +21,9 @@ let timer;
 let refocusing = false;
 /** The last press that was heard above the rows. */
 let pressed;
+/** How long a press counts as going on when it is let go: a finger's click comes after it was lifted. */
+const LIFTED_MS = 50;
+let lifting;
 
 /** Starts the module with what `page.js` has. */
 export async function begin(given) {
@@ -70,6 +73,8 @@ const onWindow = {
     gesture("escape");
   },
   pointerdown: (event) => isWithin(event.composedPath()) || gesture("outside"),
+  pointerup: lift,
+  pointercancel: lift,
   scroll: moved,
   resize: moved,
 };
@@ -77,8 +82,22 @@ const onRow = {
   // The press that has just opened it arrives here next.
   click: (event) => event !== pressed && row.button === event.target && gesture("press", row.slot),
 };
+surface.addEventListener("pointerdown", ({ button }) => {
+  if (button !== 0) return;
+  clearTimeout(lifting);
+  hold(true);
+});
 surface.addEventListener("focusin", () => row && gesture("engage", row.slot));
 surface.addEventListener("toggle", moved);
+
+function hold(held) {
+  page.attempt(() => module.hold(held, Date.now()));
+}
+
+function lift() {
+  clearTimeout(lifting);
+  lifting = setTimeout(hold, LIFTED_MS, false);
+}
 
 function moved() {
   page.attempt(() => module.place(Date.now()));

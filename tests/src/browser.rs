@@ -195,6 +195,25 @@ impl Browser {
         self.move_pointer(actions).await;
     }
 
+    /// Presses the left button on what the tree shows, and does not let it go.
+    pub(crate) async fn hold(&self, node: &Node) {
+        let (x, y) = self.middle(node).await;
+        let button = fantoccini::actions::MOUSE_BUTTON_LEFT;
+        let over = PointerAction::MoveTo {
+            duration: None,
+            x,
+            y,
+        };
+        self.move_pointer(vec![over, PointerAction::Down { button }])
+            .await;
+    }
+
+    /// Lets the left button go.
+    pub(crate) async fn let_go(&self) {
+        let button = fantoccini::actions::MOUSE_BUTTON_LEFT;
+        self.move_pointer(vec![PointerAction::Up { button }]).await;
+    }
+
     /// Taps with a finger.
     pub(crate) async fn tap(&self, (x, y): (f64, f64)) {
         let touch = json!({ "type": "touchStart", "touchPoints": [{ "x": x, "y": y }] });

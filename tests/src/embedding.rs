@@ -284,6 +284,50 @@ async fn rows_may_come_go_and_change_hands_at_any_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_press_counts_whatever_becomes_known_meanwhile() {
+    let stack = demo().await;
+    let host = Host::start(&stack).await;
+    let person = Browser::open(host.origin.clone()).await;
+    let body = "<lead-light lead=a label=Ada></lead-light>";
+    host.page("/press", POLICY, body, PRESET);
+    person.go("/press").await;
+    person.see("the bubble", bubble(A)).await;
+    person.point_at("lead-light").await;
+    let popover = person.see("Check again", offered).await;
+    let button = popover.find("button", "Check again").unwrap();
+    person.hold(&button).await;
+    // There is less to say now, so the button is to be drawn higher up, away from the pointer.
+    person
+        .ask(
+            "void setStatuses([{ lead: 'a', status: 'blocklisted', standing: 'active', reason: 'hard_bounce',
+                cause: 'mailbox_missing', resolution: 'check_again', may_check_again: true }])",
+        )
+        .await;
+    person
+        .see("the new status", bubble("Ada: Blocklisted, hard bounce"))
+        .await;
+    person.let_go().await;
+    let popover = person
+        .see("it running", |tree| {
+            let popover = tree.popover()?;
+            popover
+                .find("button", "Checking…")
+                .is_some()
+                .then_some(popover)
+        })
+        .await;
+    assert!(
+        popover
+            .find("heading", "Blocklisted — hard bounce")
+            .is_some(),
+        "what became known is shown after the press: {popover:?}"
+    );
+    let types = person.ask("seen.map(({ type }) => type)").await;
+    assert_eq!(types, json!(["open", "change", "check"]));
+    assert_eq!(person.uncaught().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn escape_closes_the_popover_and_not_the_dialog_around_it() {
     let stack = demo().await;
     let host = Host::start(&stack).await;

@@ -108,12 +108,14 @@ fn parts(shown: &Shown, said: &Content) -> Vec<Html> {
     let told = ending.map(|ending| told(ending, now));
     parts.push(html! { <p part="result" role="status" data-outcome={outcome}>{ told.unwrap_or_default() }</p> });
     for (key, href) in [("support", &shown.support), ("log", &shown.log)] {
-        if let Some(href) = href {
-            let href = AttrValue::from(href.clone());
-            parts.push(
-                html! { <a part={key} {href} {tabindex} target="_blank">{ words(key, false) }</a> },
-            );
-        }
+        // One that is not there keeps its place: Yew counts from the end, and would make the button anew, without its focus.
+        parts.push(match href {
+            Some(href) => {
+                let href = AttrValue::from(href.clone());
+                html! { <a part={key} {href} {tabindex} target="_blank">{ words(key, false) }</a> }
+            }
+            None => Html::default(),
+        });
     }
     parts
 }

@@ -96,6 +96,8 @@ struct Popover {
     accepting: Option<u32>,
     /// Whether the focus is to go into it once it is drawn.
     focus_due: bool,
+    /// Whether somebody is pressing something in it. Nothing is drawn then: what moves away under a press is not pressed.
+    held: bool,
 }
 
 thread_local! {
@@ -166,6 +168,18 @@ pub fn answer(slot: u32, lead: u32, status: u16, outcome: &str, retry_at: f64) -
     };
     note(lead, check);
     check == Check::Done(Outcome::Sent)
+}
+
+/// A press in the popover has begun, or is over.
+#[wasm_bindgen]
+pub fn hold(held: bool, now: f64) {
+    let open = with(|popover| {
+        popover.held = held;
+        popover.intent.open()
+    });
+    if let Some(slot) = open {
+        draw(slot, now);
+    }
 }
 
 /// The page has saved the suggested address, or could not.
@@ -240,6 +254,7 @@ fn show(slot: Slot, now: f64) {
     if with(|popover| popover.intent.open()) != Some(slot) {
         return;
     }
+    with(|popover| popover.held = false);
     see(slot);
     draw(slot, now);
     open(slot);
@@ -295,6 +310,9 @@ fn note(lead: u32, check: Check) {
 
 /// Draws what is known now of a row's lead.
 fn draw(slot: Slot, now: f64) {
+    if with(|popover| popover.held) {
+        return;
+    }
     let lead = lead(slot);
     let (check, accepting, pinned) = with(|popover| {
         let check = lead.and_then(|lead| popover.check(lead));
