@@ -131,6 +131,58 @@ async fn a_slip_is_corrected_by_the_keyboard_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slip_that_was_saved_is_corrected_in_the_popover() {
+    let stack = demo().await;
+    let person = Browser::open(stack.origin()).await;
+    person.go("/lead.html?id=ann-lee").await;
+    person.see("the lead", bubble("Ann Lee: Active")).await;
+    let suggested = |tree: &Tree| tree.popover()?.find("button", "Use ann@gmail.com");
+    let corrected = |tree: &Tree| {
+        let popover = tree.popover()?;
+        let is_asked = popover.words().contains("Did you mean");
+        (!is_asked && popover.find("button", "Use ann@gmail.com").is_none()).then_some(popover)
+    };
+    for (by_keyboard, changes) in [(false, 2), (true, 4)] {
+        person.fill(ADDRESS, "ann@gmial.com").await;
+        person.click(SAVE).await;
+        saved(&person).await;
+        let stored = contact(&stack, "ann-lee").await;
+        assert_eq!(stored["address"], "ann@gmial.com");
+        if by_keyboard {
+            tab_to(&person, |focused| focused.name == "Ann Lee: Active").await;
+            person.key(Key::Enter).await;
+            person.see("the offer", suggested).await;
+            tab_to(&person, |focused| focused.name == "Use ann@gmail.com").await;
+            person.key(Key::Enter).await;
+        } else {
+            person.point_at("lead-light").await;
+            let button = person.see("the offer", suggested).await;
+            person.shoot("24-slip-offered-in-the-popover").await;
+            person.press(&button).await;
+        }
+        let popover = person.see("no offer any more", corrected).await;
+        assert!(popover.find("heading", "Active").is_some(), "{popover:?}");
+        assert_eq!(contact(&stack, "ann-lee").await["address"], MEANT);
+        assert_eq!(typed(&person).await, MEANT, "the form follows");
+        person
+            .read(LOG, "every change", |log| {
+                log.matches("Address changed").count() == changes
+            })
+            .await;
+        person.key(Key::Escape).await;
+        person.point_at_nothing().await;
+        person.see("the popover closed", closed).await;
+        let focused = person.tree().await.focused().map(|node| node.name.clone());
+        assert_eq!(
+            focused.as_deref(),
+            Some("Ann Lee: Active"),
+            "the focus is not lost"
+        );
+    }
+    assert_eq!(person.uncaught().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parked_domain_turns_the_lead_red_until_the_zone_is_repaired() {
     let stack = demo().await;
     let person = Browser::open(stack.origin()).await;

@@ -174,6 +174,17 @@ async function showLead(id) {
     return make("li", {}, use);
   }));
 
+  addEventListener("crm-lead-saved", ({ detail }) => {
+    if (detail.lead !== id) return;
+    // What is being typed meanwhile stays.
+    const isTyping = typed.value !== lead.address;
+    lead = { ...lead, address: detail.address };
+    if (!isTyping) typed.value = lead.address;
+    lookAtAddress();
+    refreshLog().catch(() => {});
+    showOutcome().catch(() => {});
+    showDomain().catch(() => {});
+  });
   addEventListener("lead-light-change", () => refreshLog().catch(() => {}));
   lookAtAddress();
   await Promise.all([refreshLog(), showOutcome(), showDomain()]);

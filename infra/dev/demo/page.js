@@ -6,6 +6,10 @@ import { configure } from "./widget/auto.js";
 configure({
   endpoint: location.origin,
   getToken: async () => (await call("POST", "crm/token")).token,
+  acceptSuggestion: async (lead, address) => {
+    await call("PUT", `crm/leads/${encodeURIComponent(lead)}`, { address });
+    dispatchEvent(new CustomEvent("crm-lead-saved", { detail: { lead, address } }));
+  },
 });
 
 /** A problem document, or what stands for one where the server gave none. */

@@ -146,14 +146,17 @@ export async function showLeads() {
     write.textContent = `Write ${whom}`;
   });
 
-  addEventListener("lead-light-change", ({ detail }) => {
+  const changed = ({ detail }) => {
     const lead = byId.get(detail.lead);
     if (!lead) return;
+    lead.address = detail.address ?? lead.address;
     lead.changed_at = new Date().toISOString();
     for (const body of blocks.values()) {
       for (const row of body.rows) if (row.querySelector("lead-light").lead === lead.id) row.show(lead);
     }
-  });
+  };
+  addEventListener("lead-light-change", changed);
+  addEventListener("crm-lead-saved", changed);
 
   let due = false;
   card.addEventListener("scroll", () => {
