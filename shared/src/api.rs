@@ -279,7 +279,9 @@ impl VerificationReply {
             shown: (shown != address.as_str()).then_some(shown),
             address: Some(address.as_str().to_owned()),
             verdict: verification.verdict.clone(),
-            sentence: verification.verdict.sentence(),
+            sentence: verification
+                .verdict
+                .sentence(verification.suggestion.as_ref()),
             suggestion: verification.suggestion.clone().map(String::from),
             findings: Some(Seen {
                 mail_hosts: findings.mail_hosts.code().to_owned(),

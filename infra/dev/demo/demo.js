@@ -80,8 +80,7 @@ async function showLead(id) {
     const { verdict, sentence, suggestion } = await call("POST", "crm/verifications", { address });
     if (typed.value !== address) return;
     clearProblem();
-    if (verdict !== "deliverable") problem.replaceChildren(sentence);
-    else if (suggestion) problem.replaceChildren("Is this the address that was meant?");
+    if (verdict !== "deliverable" || suggestion) problem.replaceChildren(sentence);
     if (["undeliverable", "known_spammer"].includes(verdict)) typed.setAttribute("aria-invalid", "true");
     offer(suggestion);
   };

@@ -241,9 +241,10 @@ fn tell(typed: &str, found: &HashMap<String, Found>) -> Option<Told> {
         }
     };
     let Found { verdict, unchecked } = found.get(&address.key_form())?.clone();
+    let meant = suggestion(&address, verdict.cannot_receive());
     Some(Told {
-        sentence: verdict.sentence(),
-        suggestion: suggestion(&address, verdict.cannot_receive()).map(String::from),
+        sentence: verdict.sentence(meant.as_ref()),
+        suggestion: meant.map(String::from),
         verdict,
         unchecked,
     })

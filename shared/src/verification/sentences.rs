@@ -1,23 +1,30 @@
 //! One plain sentence of English for every outcome of a verification. Other languages have their own catalogue, by the same codes.
 
 use super::{Flag, InconclusiveCause, UndeliverableCause, Verdict};
-use crate::address::AddressError;
+use crate::address::{Address, AddressError};
 
 impl Verdict {
-    /// The verdict in one sentence.
+    /// The verdict in one sentence, where `meant` is the address that was probably meant. Squatters of misspelled domains take mail, so
+    /// that a slip is the first thing to say of an address that can be sent to.
     #[must_use]
-    pub fn sentence(&self) -> String {
-        match self {
-            Self::Deliverable => "The address is well formed and its domain takes mail.".to_owned(),
-            Self::Risky { flags } => {
+    pub fn sentence(&self, meant: Option<&Address>) -> String {
+        match (self, meant) {
+            (Self::Deliverable | Self::Risky { .. }, Some(meant)) => format!(
+                "Mail can be sent to the address, but {} was probably meant.",
+                meant.as_str()
+            ),
+            (Self::Deliverable, None) => {
+                "The address is well formed and its domain takes mail.".to_owned()
+            }
+            (Self::Risky { flags }, None) => {
                 let notes: Vec<&str> = flags.iter().map(|flag| flag.note()).collect();
                 format!("Mail can be sent to the address, but {}.", notes.join("; "))
             }
-            Self::Undeliverable { cause } => cause.sentence().to_owned(),
-            Self::KnownSpammer { list } => {
+            (Self::Undeliverable { cause }, _) => cause.sentence().to_owned(),
+            (Self::KnownSpammer { list }, _) => {
                 format!("The address or its domain is on {list}, a list of known spammers.")
             }
-            Self::Inconclusive { cause } => cause.sentence().to_owned(),
+            (Self::Inconclusive { cause }, _) => cause.sentence().to_owned(),
         }
     }
 }

@@ -536,7 +536,7 @@ fn what_is_worth_a_warning_is_flagged() {
 
 #[test]
 fn a_local_part_beyond_ascii_is_called_valid() {
-    let sentence = verdict_on("éve@example.com", MailHosts::Mx).sentence();
+    let sentence = verdict_on("éve@example.com", MailHosts::Mx).sentence(None);
     assert!(
         sentence.starts_with("The address is valid, but Amazon SES cannot send"),
         "{sentence}"
@@ -559,7 +559,7 @@ fn every_outcome_is_told_in_one_sentence_of_its_own() {
         .chain(inconclusive)
         .chain(risky)
         .chain([Verdict::Deliverable, Verdict::KnownSpammer { list }]);
-    let sentences: Vec<String> = outcomes.map(|verdict| verdict.sentence()).collect();
+    let sentences: Vec<String> = outcomes.map(|verdict| verdict.sentence(None)).collect();
     for sentence in &sentences {
         assert!(
             sentence.ends_with('.') && sentence.matches(". ").count() == 0,
@@ -679,4 +679,24 @@ proptest! {
             );
         }
     }
+}
+
+#[test]
+fn a_slip_is_the_first_thing_to_say_of_an_address_that_can_be_sent_to() {
+    let told = |hosts| {
+        let slip = address("ann@gmial.com");
+        let verification = Verification::new(&slip, findings(hosts, Listing::None));
+        verification
+            .verdict
+            .sentence(verification.suggestion.as_ref())
+    };
+    assert_eq!(
+        told(MailHosts::Mx),
+        "Mail can be sent to the address, but ann@gmail.com was probably meant."
+    );
+    assert_eq!(
+        told(MailHosts::NoSuchDomain),
+        "The domain of the address does not exist.",
+        "what stands against it comes first, and the suggestion is offered beside it"
+    );
 }
