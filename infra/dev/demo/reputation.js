@@ -42,6 +42,12 @@ function shape(name, attributes = {}, ...children) {
   return made;
 }
 
+/** The end of an axis on which all values up to this have a place, and whose half is a round figure too. */
+function roundUp(value) {
+  const unit = 10 ** Math.floor(Math.log10(value));
+  return unit * [1, 2, 4, 6, 8, 10].find((times) => times * unit >= value);
+}
+
 /** An empty chart that says in words what it shows. */
 function chart(id, title, description, days, most, label) {
   const svg = shape("svg", {
@@ -65,9 +71,9 @@ function chart(id, title, description, days, most, label) {
 
 function messages(days) {
   const total = (day) => PARTS.reduce((sum, [name]) => sum + day[name], 0);
-  const most = Math.max(2, ...days.map(total));
+  const most = roundUp(Math.max(2, ...days.map(total)));
   const all = PARTS.map(([name, words]) => `${words}: ${days.reduce((sum, day) => sum + day[name], 0)}`);
-  const { svg, x, y, step } = chart("messages", "Messages by day", `${all.join(", ")}.`, days, most, (value) => String(Math.round(value)));
+  const { svg, x, y, step } = chart("messages", "Messages by day", `${all.join(", ")}.`, days, most, String);
   days.forEach((day, index) => {
     let below = 0;
     for (const [name, words] of PARTS) {
@@ -89,13 +95,13 @@ function messages(days) {
 
 function rates(id, title, name, limit, days, total) {
   const digits = limit.review < 0.01 ? 2 : 1;
-  const most = Math.max(limit.pause * 1.2, ...days.map((day) => day[name] ?? 0));
+  const most = roundUp(Math.max(limit.pause * 1.2, ...days.map((day) => day[name] ?? 0)));
   const words = `${percent(total[name], digits)} over all days. SES reviews an account from ${percent(limit.review, digits)} and may pause it from ${percent(limit.pause, digits)}.`;
   const { svg, x, y, step } = chart(id, title, words, days, most, (value) => percent(value, digits));
-  for (const [kind, at] of [["review", limit.review], ["pause", limit.pause]]) {
+  for (const [kind, at, below] of [["review", limit.review, 14], ["pause", limit.pause, -4]]) {
     svg.append(
       shape("line", { class: `limit ${kind}`, x1: LEFT, x2: WIDTH, y1: y(at), y2: y(at) }),
-      shape("text", { x: WIDTH, y: y(at) - 4, "text-anchor": "end" }, `SES: ${kind} ${percent(at, digits)}`),
+      shape("text", { x: WIDTH, y: y(at) + below, "text-anchor": "end" }, `SES: ${kind} ${percent(at, digits)}`),
     );
   }
   // A day without messages has no rate: the line is broken there.
