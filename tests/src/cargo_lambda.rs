@@ -45,6 +45,15 @@ async fn every_function_answers_its_event_on_the_runtime_api_of_cargo_lambda() {
     );
     let reverifications = bench.invoke("reverifications");
     assert_eq!(reverifications["left"], 0, "{reverifications}");
+    let changes = bench.invoke("changes");
+    assert_eq!(changes, json!({ "batchItemFailures": [] }));
+    let deliveries = bench.invoke("deliveries");
+    assert_eq!(deliveries, Value::Null);
+    // The demo CRM has one already.
+    let webhooks = body(&bench.invoke("webhooks"));
+    assert_eq!(webhooks["url"], "https://crm.example/leadlight");
+    let reputation = body(&bench.invoke("reputation"));
+    assert!(reputation["total"]["sent"].is_u64(), "{reputation}");
     for name in FUNCTIONS {
         assert!(event_file(name).is_file(), "{name} has no event");
     }

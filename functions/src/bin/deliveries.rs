@@ -12,12 +12,14 @@ async fn main() -> Result<(), Error> {
     let app = &App::new(&Settings::from_env()?)?;
     app.warm().await;
     run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
+        // A deadline before the event is none; cargo-lambda sends such.
         let left = event
             .context
             .deadline()
             .duration_since(SystemTime::now())
-            .unwrap_or_default();
-        deliveries::handle(app, event.payload, Some(Instant::now() + left)).await
+            .ok();
+        let deadline = left.map(|left| Instant::now() + left);
+        deliveries::handle(app, event.payload, deadline).await
     }))
     .await
 }
