@@ -1,6 +1,6 @@
 //! The second module of `<lead-light>`: the one popover of the page, and every interactive part in it.
 //!
-//! [`intent`] decides when it opens, [`placement`] where, [`content`] what it says; [`body`] draws it with Yew, on an element that
+//! `intent` decides when it opens, `placement` where, `content` what it says; `body` draws it with Yew, on an element that
 //! `embed/popover.js` carries into the open row's shadow root and into the browser's top layer. Mounted once, never per row and
 //! never on a shadow root: Yew keeps its listeners for ever, and hover events do not reach a shadow root.
 
@@ -115,7 +115,7 @@ pub fn start(surface: HtmlElement) {
     with(|popover| popover.app = Some(app));
 }
 
-/// Somebody did something at a row; the kinds are those of [`Gesture`].
+/// Somebody did something at a row; the kinds are those of `Gesture`.
 #[wasm_bindgen]
 pub fn gesture(kind: &str, slot: u32, now: f64) {
     let gesture = match kind {

@@ -1,8 +1,7 @@
 //! The functions by name: how they are called, how long each may take, and their built binaries.
 //!
-//! Whoever has an event for a function calls it by [`Invoke`], and cannot tell whether that runs in this process
-//! ([`Execution`](crate::execution::Execution)) or as a process behind a Runtime API
-//! ([`Environments`](crate::environments::Environments)).
+//! Whoever has an event for a function calls it by `Invoke`, and cannot tell whether that runs in this process (`execution`) or as a
+//! process behind a Runtime API (`environments`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
