@@ -450,7 +450,7 @@ fn check_local_part(local: &str) -> Result<(), AddressError> {
     }
 }
 
-/// `atext` of RFC 5322 section 3.2.3, widened by RFC 6531 to what is not ASCII, less the invisible and the private.
+/// `atext` of RFC 5322 section 3.2.3, widened by RFC 6531 to what is not ASCII, less the invisible, the private and the drawn.
 fn is_local_part_character(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
@@ -459,7 +459,17 @@ fn is_local_part_character(c: char) -> bool {
         || c >= '\u{f0000}'
         || ('\u{fff0}'..='\u{ffff}').contains(&c)
         || ('\u{fdd0}'..='\u{fdef}').contains(&c);
-    !(is_invisible(c) || is_joiner(c) || private || c.is_control() || c.is_whitespace())
+    !(is_invisible(c)
+        || is_joiner(c)
+        || is_drawn(c)
+        || private
+        || c.is_control()
+        || c.is_whitespace())
+}
+
+/// The lines, blocks and shapes that tables in plain text are drawn with: they come along when one is copied.
+fn is_drawn(c: char) -> bool {
+    ('\u{2500}'..='\u{25ff}').contains(&c)
 }
 
 /// What has no width of its own, and comes along when text is copied.

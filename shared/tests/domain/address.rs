@@ -333,6 +333,7 @@ fn the_odd_character_is_named() {
         ("ann lee@example.com", "a space at position 4"),
         ("ann,lee@example.com", "“,” at position 4"),
         ("ann@exam\u{2100}ple.com", "“℀” (U+2100) at position 9"),
+        ("\u{2551}ann@example.com", "“║” (U+2551) at position 1"),
     ];
     for (text, expected) in rows {
         let error = Address::parse(text).unwrap_err();
