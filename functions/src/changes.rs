@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use crate::apply::{ApplyError, apply, evidence_of};
 use crate::config::App;
 use crate::event_bus::EventBusError;
+use crate::invocation;
 use crate::problem::chain;
 use crate::table::item::{DueDelivery, Key, Place, Stored};
 use crate::table::{ARCHIVED_AT_ONCE, Archived, Consistency, TableError};
@@ -77,7 +78,7 @@ pub async fn handle(
     event: Value,
     deadline: Option<std::time::Instant>,
 ) -> Result<Value, HandleError> {
-    let until = deadline.and_then(|deadline| Instant::from_std(deadline).checked_sub(SPARE_TIME));
+    let until = invocation::until(deadline, SPARE_TIME);
     let records = record::open(event).ok_or(HandleError)?;
     let batch = Batch { app, until };
     let failed = batch.handle(&records).await;

@@ -22,6 +22,8 @@ use tokio::time::Instant;
 use crate::apply::{ApplyError, apply};
 use crate::changes::record;
 use crate::config::App;
+use crate::due;
+use crate::invocation;
 use crate::problem::chain;
 use crate::table::item::{DeliveryFailure, Disabled, DueDelivery, Key, Place, Webhook};
 use crate::table::{Consistency, TableError};
@@ -179,13 +181,8 @@ impl DueDelivery {
     }
 }
 
-/// The first time after `now` at which something of `since` is tried again; `None` after the last. It depends on nothing else, so
-/// that whoever runs at the same time comes to the same.
 fn next_due(since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    MINUTES_AFTER
-        .into_iter()
-        .filter_map(|minutes| since.checked_add(SignedDuration::from_mins(minutes)).ok())
-        .find(|due_at| *due_at > now)
+    due::next(&MINUTES_AFTER, since, now)
 }
 
 impl Report {
@@ -240,8 +237,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(app: &'a App, deadline: Option<std::time::Instant>, now: Timestamp) -> Self {
         // A delivery that is begun must be able to end, and be written down.
-        let until =
-            deadline.and_then(|deadline| Instant::from_std(deadline).checked_sub(LONGEST_DELIVERY));
+        let until = invocation::until(deadline, LONGEST_DELIVERY);
         Self { app, until, now }
     }
 

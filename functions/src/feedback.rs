@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::apply::{ApplyError, Outcome, Subject, apply_evidence};
 use crate::config::App;
+use crate::invocation;
 use crate::problem::chain;
 use crate::table::item::{Key, Stored};
 use crate::table::{Consistency, TableError};
@@ -105,7 +106,7 @@ pub async fn handle_at(
     deadline: Option<std::time::Instant>,
     now: Timestamp,
 ) -> Result<Value, HandleError> {
-    let until = deadline.and_then(|deadline| Instant::from_std(deadline).checked_sub(SPARE_TIME));
+    let until = invocation::until(deadline, SPARE_TIME);
     let opened = envelope::open(&event);
     drop(event);
     match opened.ok_or(HandleError::UnknownEvent)? {

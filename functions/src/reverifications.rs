@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use leadlight::account::AccountId;
 use leadlight::address::AddressKey;
@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 use crate::apply::{ApplyError, Subject, addition, apply_evidence};
 use crate::config::App;
+use crate::due;
+use crate::invocation;
 use crate::problem::chain;
 use crate::table::item::{DueVerification, Key, Stored};
 use crate::table::{Consistency, Table, TableError};
@@ -75,13 +77,8 @@ pub(crate) async fn plan(
     table.plan_verification(&due).await
 }
 
-/// The first time after `now` at which something saved at `since` is verified again; `None` after the last. It depends on nothing
-/// else, so that whoever runs at the same time comes to the same.
 fn next_due(since: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    MINUTES_AFTER
-        .into_iter()
-        .filter_map(|minutes| since.checked_add(SignedDuration::from_mins(minutes)).ok())
-        .find(|due_at| *due_at > now)
+    due::next(&MINUTES_AFTER, since, now)
 }
 
 /// Verifies what is due, until shortly before `deadline`.
@@ -105,7 +102,7 @@ pub async fn handle_at(
     now: Timestamp,
 ) -> Result<Report, HandleError> {
     // A verification that is begun must be able to end, and be recorded.
-    let until = deadline.and_then(|deadline| Instant::from_std(deadline).checked_sub(DEADLINE * 2));
+    let until = invocation::until(deadline, DEADLINE * 2);
     let run = Run { app, until, now };
     let mut report = Report::default();
     let mut after = None;

@@ -1,10 +1,9 @@
 //! The function `feedback`: turns what SES publishes into evidence, see [`leadlight_functions::feedback`].
 
-use std::time::{Instant, SystemTime};
-
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use leadlight_functions::config::{App, Settings, start_log};
 use leadlight_functions::feedback;
+use leadlight_functions::invocation::deadline;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -12,13 +11,7 @@ async fn main() -> Result<(), Error> {
     let app = &App::new(&Settings::from_env()?)?;
     app.warm().await;
     run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
-        // A deadline before the event is none; cargo-lambda sends such.
-        let left = event
-            .context
-            .deadline()
-            .duration_since(SystemTime::now())
-            .ok();
-        let deadline = left.map(|left| Instant::now() + left);
+        let deadline = deadline(&event.context);
         feedback::handle(app, event.payload, deadline).await
     }))
     .await

@@ -1,9 +1,8 @@
 //! The function `reverifications`: verifies what is due, see [`leadlight_functions::reverifications`].
 
-use std::time::{Instant, SystemTime};
-
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use leadlight_functions::config::{App, Settings, start_log};
+use leadlight_functions::invocation::deadline;
 use leadlight_functions::reverifications;
 
 #[tokio::main(flavor = "current_thread")]
@@ -13,14 +12,7 @@ async fn main() -> Result<(), Error> {
     app.warm().await;
     // What the schedule sends says nothing that is needed.
     run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
-        // A deadline before the event is none; cargo-lambda sends such.
-        let left = event
-            .context
-            .deadline()
-            .duration_since(SystemTime::now())
-            .ok();
-        let deadline = left.map(|left| Instant::now() + left);
-        reverifications::handle(app, deadline).await
+        reverifications::handle(app, deadline(&event.context)).await
     }))
     .await
 }
