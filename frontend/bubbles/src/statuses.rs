@@ -358,7 +358,7 @@ fn at<T: Default>(list: &mut Vec<T>, number: u32) -> &mut T {
 
 #[cfg(test)]
 mod tests {
-    use leadlight::lead::{Standing, Status};
+    use leadlight::lead::{LeadId, Standing, Status};
 
     use super::*;
 
@@ -601,5 +601,17 @@ mod tests {
         assert!(statuses.used <= 2 + MOST_UNSHOWN);
         assert_eq!(statuses.view(0), (ACTIVE, None), "what is shown is kept");
         assert!(!free.contains(&A));
+    }
+
+    #[test]
+    fn the_page_takes_for_an_id_what_the_domain_takes_for_one() {
+        let page = include_str!("../../embed/page.js");
+        assert!(page.contains(r"const LEAD_ID = /^[\w.:~-]{1,128}$/;"));
+        let is_id = |text: &str| LeadId::parse(text).is_ok();
+        for character in '\0'..='\u{ff}' {
+            let is_taken = character.is_ascii_alphanumeric() || "_.:~-".contains(character);
+            assert_eq!(is_id(&character.to_string()), is_taken, "{character:?}");
+        }
+        assert!(!is_id("") && is_id(&"a".repeat(128)) && !is_id(&"a".repeat(129)));
     }
 }
