@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::dependencies::{self, Advisories};
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
 use crate::{lambdas, pages, widget};
@@ -62,6 +63,21 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     );
     check("Chromium is there", &|progress| {
         tools::browser(progress).map(drop)
+    });
+    check("cargo-deny is there", &|progress| {
+        tools::cargo_deny(progress).map(drop)
+    });
+    check(
+        "licences, bans and sources of dependencies",
+        &dependencies::check,
+    );
+    check("advisories about dependencies", &|progress| {
+        match dependencies::check_advisories(progress)? {
+            Advisories::Checked => {}
+            Advisories::Unreachable => progress
+                .tell("not checked: github.com/RustSec/advisory-db cannot be fetched from here"),
+        }
+        Ok(())
     });
     check("lints", &|progress| {
         progress.run(tools::cargo().args([

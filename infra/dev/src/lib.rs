@@ -10,6 +10,7 @@ pub mod bench;
 pub mod checks;
 pub mod crm;
 pub mod demo;
+pub mod dependencies;
 pub mod disposable;
 pub mod dns;
 pub mod engine;

