@@ -18,6 +18,7 @@ pub mod feedback;
 pub mod insights;
 pub mod invocation;
 pub mod leads;
+pub mod openapi;
 pub mod permit;
 pub mod problem;
 pub mod rechecks;

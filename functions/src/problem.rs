@@ -333,10 +333,8 @@ impl Refusal {
     }
 
     /// SES was given the message and did not say whether it took it.
-    pub(crate) fn outcome_unknown(
-        request_tag: &str,
-        error: &(dyn core::error::Error + 'static),
-    ) -> Self {
+    #[must_use]
+    pub fn outcome_unknown(request_tag: &str, error: &(dyn core::error::Error + 'static)) -> Self {
         Self::may_be_sent(StatusCode::BAD_GATEWAY, request_tag)
             .detail(
                 "Amazon SES was given the message and did not say whether it took it; it is not tried again. SES's events for a \
@@ -346,7 +344,8 @@ impl Refusal {
     }
 
     /// A request under the same `Idempotency-Key` ended without anybody knowing whether its message was sent.
-    pub(crate) fn earlier_outcome_unknown(request_tag: &str) -> Self {
+    #[must_use]
+    pub fn earlier_outcome_unknown(request_tag: &str) -> Self {
         Self::may_be_sent(StatusCode::CONFLICT, request_tag)
             .detail(
                 "an earlier request with this key ended before it was known whether Amazon SES took the message; it was sent once \
@@ -408,7 +407,8 @@ impl Refusal {
     }
 
     /// What is to be said when SES could not be given a message.
-    pub(crate) fn mail(error: &MailError, request_tag: &str) -> Self {
+    #[must_use]
+    pub fn mail(error: &MailError, request_tag: &str) -> Self {
         if error.may_be_sent() {
             Self::outcome_unknown(request_tag, error)
         } else {

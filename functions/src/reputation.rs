@@ -1,7 +1,8 @@
 //! `GET /v1/reputation?from=&to=`: what became of an account's messages, day by day, beside SES's limits.
 //!
 //! One query for each day, of counts that [`changes`](crate::changes) keeps: what it costs grows with the days asked for and the
-//! domains that are sent from, never with the messages.
+//! domains that are sent from, never with the messages. The function also shows what the API is, at `GET /v1/openapi.json`: of all it
+//! has the most time, and a function of its own for one file is none.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use leadlight::reputation::Reputation;
 use crate::access::{Scope, authorize};
 use crate::config::App;
 use crate::exchange;
+use crate::openapi;
 use crate::problem::Refusal;
 use crate::table::TableError;
 
@@ -40,8 +42,11 @@ pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<
 
 async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
+        (["v1", "openapi.json"], &Method::GET) => return Ok(openapi::response()),
         (["v1", "reputation"], &Method::GET) => {}
-        (["v1", "reputation"], _) => return Err(Refusal::method_not_allowed("GET")),
+        (["v1", "reputation" | "openapi.json"], _) => {
+            return Err(Refusal::method_not_allowed("GET"));
+        }
         _ => return Err(Refusal::no_such_route()),
     }
     let caller = authorize(app, request.headers(), Scope::Reputation, now).await?;

@@ -43,8 +43,7 @@ use crate::table::item::{Key, SendOutcome, SkippedRecipient};
 use idempotency::{IdempotencyKey, Promise, Sent, Turn};
 use message::Draft;
 
-pub(crate) use mailer::MailError;
-pub use mailer::Mailer;
+pub use mailer::{MailError, Mailer};
 
 /// The message tag that names the request, so that its feedback tells whether it was carried out.
 pub const REQUEST_TAG: &str = "leadlight-request";

@@ -8,6 +8,8 @@ use crate::assessment::{Reason, Resolution};
 use crate::codes::coded;
 use crate::evidence::EvidenceId;
 use crate::gate::{GateDecision, Mode, Objection, Purpose, Resolver};
+#[cfg(feature = "schema")]
+use crate::gate::{MAX_CHECKED, MAX_RECIPIENTS};
 use crate::lead::{CheckAgainRefusal, Lead, LeadAssessment, LeadId, Standing, Status};
 use crate::log::Entry;
 use crate::verification::{Listing, UndeliverableCause, Verdict, Verification, suggestion};
@@ -17,14 +19,17 @@ pub const MAX_STATUSES: usize = 100;
 
 /// `POST /v1/statuses`: asks for the status of 1 to [`MAX_STATUSES`] leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatusesRequest {
     /// The leads. Duplicates are folded.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_STATUSES)))]
     pub leads: Vec<LeadId>,
 }
 
 /// The answer to [`StatusesRequest`]: one entry per different lead, in the order asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusesReply {
     /// The statuses.
     pub statuses: Vec<LeadStatus>,
@@ -32,6 +37,7 @@ pub struct StatusesReply {
 
 /// The status of one lead, as its bubble shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LeadStatus {
     /// The lead.
     pub lead: LeadId,
@@ -131,9 +137,11 @@ impl LeadStatus {
 
 /// `PUT /v1/leads/{id}`: saves a lead. The same call again changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SaveLead {
     /// The lead's address, bare.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "idn-email")))]
     pub address: String,
     /// The lead's standing; absent leaves it as it is (`active` for a new lead).
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -145,6 +153,7 @@ pub struct SaveLead {
 
 /// The answer to `PUT` and `GET /v1/leads/{id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SavedLead {
     /// The lead's current address, normalised.
     pub address: String,
@@ -176,6 +185,7 @@ impl SavedLead {
 
 /// How a press of Check again ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The request was processed; the status says what came of it.
@@ -186,6 +196,7 @@ pub enum Outcome {
 
 /// The answer to `POST /v1/leads/{id}/rechecks`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecheckReply {
     /// How it ended.
     pub outcome: Outcome,
@@ -201,6 +212,7 @@ pub struct RecheckReply {
 
 /// `POST /v1/verifications`: asks what is to be said of an address, without saving anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
     /// The address as it was typed. That it is no address at all is an answer, not an error.
@@ -209,6 +221,7 @@ pub struct VerifyRequest {
 
 /// What is to be said of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerificationReply {
     /// The address, normalised. Absent where the text is no address that can be kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -241,6 +254,7 @@ pub struct VerificationReply {
 
 /// What a verification saw outside the address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Seen {
     /// The code of the [`MailHosts`](crate::verification::MailHosts).
     pub mail_hosts: String,
@@ -253,6 +267,7 @@ pub struct Seen {
 
 /// Why a text is no address that can be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SyntaxFault {
     /// The code of the [`AddressError`].
     pub code: String,
@@ -319,6 +334,7 @@ impl VerificationReply {
 
 /// The answer to `GET /v1/leads/{id}/log`, newest entry first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogReply {
     /// A page of entries.
     pub entries: Vec<Entry>,
@@ -329,9 +345,11 @@ pub struct LogReply {
 
 /// `POST /v1/send-checks`: asks whether a message may go to 1 to [`MAX_CHECKED`](crate::gate::MAX_CHECKED) recipients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendChecksRequest {
     /// The recipients. The same mailbox for the same lead is checked once.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_CHECKED)))]
     pub recipients: Vec<CheckRecipient>,
     /// What the message is for.
     #[serde(default)]
@@ -340,6 +358,7 @@ pub struct SendChecksRequest {
 
 /// A recipient of [`SendChecksRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CheckRecipient {
     /// The address: bare, in angle brackets, or behind a display name.
@@ -351,6 +370,7 @@ pub struct CheckRecipient {
 
 /// The answer to [`SendChecksRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SendChecksReply {
     /// For all together: `allow` if no recipient is refused.
     pub decision: GateDecision,
@@ -365,6 +385,7 @@ pub struct SendChecksReply {
 
 /// The gate's answer for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecipientAnswer {
     /// The address, normalised.
     pub address: String,
@@ -382,6 +403,7 @@ pub struct RecipientAnswer {
 
 /// Why a recipient is refused, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Blocked {
     /// The code of the [`Ground`](crate::gate::Ground): a [`Reason`]'s, `another_address` or `unsubscribed`.
     pub reason: String,
@@ -422,6 +444,7 @@ impl From<Objection> for Blocked {
 
 /// A signed statement that a check was passed. It is verified with a key of `GET /v1/permit-keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Permit {
     /// The statement, a JWT.
     pub token: String,
@@ -432,23 +455,28 @@ pub struct Permit {
 /// `POST /v1/sends`: sends one message, if the gate lets it through. At most
 /// [`MAX_RECIPIENTS`](crate::gate::MAX_RECIPIENTS) recipients in all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendRequest {
     /// The sender. Its address or domain must be a sending identity of the account.
     pub from: Mailbox,
     /// The recipients.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_RECIPIENTS)))]
     pub to: Vec<SendRecipient>,
     /// The recipients in copy.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_RECIPIENTS)))]
     pub cc: Vec<SendRecipient>,
     /// The recipients in blind copy.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_RECIPIENTS)))]
     pub bcc: Vec<SendRecipient>,
     /// Where answers go, if not to the sender.
     #[serde(default)]
     pub reply_to: Vec<Mailbox>,
     /// The subject: one line.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub subject: String,
     /// The text. Text, HTML or both are needed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -478,6 +506,7 @@ pub struct SendRequest {
 
 /// An address with a display name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mailbox {
     /// The address, bare.
@@ -489,6 +518,7 @@ pub struct Mailbox {
 
 /// A recipient of [`SendRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendRecipient {
     /// The address, bare.
@@ -503,6 +533,7 @@ pub struct SendRecipient {
 
 /// A file that goes with a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Attachment {
     /// The file's name.
@@ -516,6 +547,7 @@ pub struct Attachment {
 
 /// A header of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Header {
     /// Its name. Names that the message or SES sets itself are refused.
@@ -526,6 +558,7 @@ pub struct Header {
 
 /// How recipients unsubscribe. At least one way is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ListUnsubscribe {
     /// An `https` address that takes the one-click POST of RFC 8058.
@@ -538,6 +571,7 @@ pub struct ListUnsubscribe {
 
 /// The answer to [`SendRequest`]: SES has the message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SendReply {
     /// SES's id of the message.
     pub message_id: String,
@@ -551,6 +585,7 @@ pub struct SendReply {
 
 /// A problem document (RFC 9457), with the members that ours carry beside the standard ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URI that names the kind of problem, always `https://leadlight.dev/problems/` and a code.
     #[serde(rename = "type")]
@@ -598,6 +633,7 @@ impl CheckAgainRefusal {
 
 /// What `PUT /v1/webhook` takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SaveWebhook {
     /// Where changes of status are to be told: `https`, and reachable from the Internet.
@@ -629,6 +665,7 @@ coded! {
 
 /// The webhook of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WebhookReply {
     /// The receiver.
     pub url: String,

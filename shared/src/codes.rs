@@ -5,7 +5,10 @@ macro_rules! coded {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $code:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub enum $name {
+            $($(#[$variant_meta])* #[cfg_attr(feature = "schema", schemars(rename = $code))] $variant,)+
+        }
 
         impl $name {
             /// Every variant, in the order of its declaration.
@@ -50,8 +53,8 @@ macro_rules! coded {
 
 /// Declares an identifier: a string of limited length and alphabet that is safe inside keys and URLs.
 macro_rules! identifier {
-    ($(#[$meta:meta])* $name:ident, max $max:literal, also $also:literal) => {
-        $(#[$meta])*
+    ($(#[doc = $doc:literal])+ $name:ident, max $max:literal, also $also:literal) => {
+        $(#[doc = $doc])+
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
@@ -91,6 +94,21 @@ macro_rules! identifier {
         impl core::fmt::Display for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(&self.0)
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": concat!($($doc),+).trim_ascii(),
+                    "pattern": concat!("^[", $also, "A-Za-z0-9]{1,", $max, "}$"),
+                })
             }
         }
     };

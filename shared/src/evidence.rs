@@ -22,6 +22,7 @@ pub const MAX_SPELLINGS: usize = 8;
 
 /// Names one piece of evidence in the whole deployment: kind, source's id, and address key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EvidenceId(String);
 
 impl EvidenceId {

@@ -131,6 +131,7 @@ pub struct Counted {
 
 /// Messages by what became of them. A message to several recipients counts for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Taken in by SES. Zero where SES's `Send` events are not published to Leadlight.
     pub sent: u64,
@@ -202,6 +203,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 
 /// Counts, and the rates that follow from them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
     /// The counts.
     #[serde(flatten)]
@@ -224,6 +226,7 @@ impl From<Counts> for Figures {
 
 /// The figures of one day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DayFigures {
     /// The day (UTC) on which it happened.
     pub date: Date,
@@ -234,6 +237,7 @@ pub struct DayFigures {
 
 /// The figures of one sending domain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SenderFigures {
     /// The domain; empty where notifications did not name one.
     pub domain: String,
@@ -244,6 +248,7 @@ pub struct SenderFigures {
 
 /// The figures of one mailbox provider.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProviderFigures {
     /// The provider.
     pub provider: MailboxProvider,
@@ -254,6 +259,7 @@ pub struct ProviderFigures {
 
 /// Rates from which SES acts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limit {
     /// From here SES puts the account under review.
     pub review: f64,
@@ -274,6 +280,7 @@ pub const COMPLAINT_LIMIT: Limit = Limit {
 
 /// SES's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limits {
     /// Of the bounce rate.
     pub bounce: Limit,
@@ -283,6 +290,7 @@ pub struct Limits {
 
 /// The answer of `GET /v1/reputation`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reputation {
     /// The first day.
     pub from: Date,

@@ -184,6 +184,7 @@ impl InconclusiveCause {
 
 /// What a verification concluded.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// Syntax and domain passed. Whether the mailbox exists is not known.

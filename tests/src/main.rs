@@ -14,6 +14,7 @@ mod browser;
 mod envelopes;
 mod host;
 mod notifications;
+mod openapi;
 mod proxy;
 mod tokens;
 mod world;

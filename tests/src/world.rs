@@ -44,6 +44,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::envelopes;
+use crate::openapi;
 use crate::proxy::Proxy;
 use crate::tokens::{Issuer, SERVER_SCOPE};
 
@@ -521,7 +522,7 @@ pub(crate) fn request(
 
 /// The function that the API sends a request to answers it.
 pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply {
-    let path = request.uri().path().to_owned();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = match path.as_str() {
         "/v1/statuses" => statuses::handle_at(app, request, now).await,
         "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => {
@@ -529,18 +530,20 @@ pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply
         }
         "/v1/verifications" => verifications::handle_at(app, request, now).await,
         "/v1/webhook" => webhooks::handle_at(app, request, now).await,
-        "/v1/reputation" => reputation::handle_at(app, request, now).await,
+        "/v1/reputation" | "/v1/openapi.json" => reputation::handle_at(app, request, now).await,
         path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
         _ => leads::handle_at(app, request, now).await,
     };
     let (parts, body) = response.into_parts();
     assert_ne!(parts.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
     let text: &[u8] = body.as_ref();
-    Reply {
+    let reply = Reply {
         status: parts.status.as_u16(),
         headers: parts.headers,
         body: serde_json::from_slice(text).unwrap_or(Value::Null),
-    }
+    };
+    openapi::assert_described(method.as_str(), &path, &reply);
+    reply
 }
 
 fn secret() -> AddressSecret {

@@ -20,7 +20,7 @@ type Cause = Box<dyn core::error::Error + Send + Sync>;
 
 /// Why a message was not sent, or may not have been.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MailError {
+pub enum MailError {
     /// Faster than SES allows this AWS account to send.
     #[error("send faster than SES allows")]
     Throttled,

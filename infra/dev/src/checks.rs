@@ -1,6 +1,7 @@
 //! `cargo dev test`: every check that a change has to pass, in the order in which they fail fastest.
 //!
-//! Nothing is checked here that `cargo test` alone would not find, but for the lints and the documentation: the tests fetch and
+//! Nothing is checked here that `cargo test` alone would not find, but for the lints, the documentation and the API's answers to what
+//! is made from its description: the tests fetch and
 //! build what they need by themselves, and this only does it beforehand, where it can be seen.
 
 #![expect(
@@ -16,7 +17,7 @@ use anyhow::{Context as _, bail};
 use crate::dependencies::{self, Advisories};
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
-use crate::{lambdas, pages, widget};
+use crate::{contract, lambdas, pages, widget};
 
 /// A check that was made.
 struct Made {
@@ -58,7 +59,7 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
         tools::dynamodb_local(progress).map(drop)
     });
     check(
-        "the template's rules and cargo-lambda are there",
+        "the template's rules, cargo-lambda and schemathesis are there",
         &|progress| tools::python(progress).map(drop),
     );
     check("Chromium is there", &|progress| {
@@ -107,6 +108,10 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     });
     check("the tests build", &|progress| {
         progress.run(tools::cargo().args(["test", "--workspace", "--no-run"]))
+    });
+    check("the API is as described", &|progress| {
+        let time = Duration::from_secs(contract::SECONDS.into());
+        contract::check(time, contract::SEED, progress)
     });
     let started = Instant::now();
     println!("  tests");

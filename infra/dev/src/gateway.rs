@@ -188,7 +188,7 @@ fn function_of(path: &str) -> &'static str {
         "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => "sends",
         "/v1/verifications" => "verifications",
         "/v1/webhook" => "webhooks",
-        "/v1/reputation" => "reputation",
+        "/v1/reputation" | "/v1/openapi.json" => "reputation",
         _ if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") => "rechecks",
         _ => "leads",
     }
@@ -209,4 +209,20 @@ pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response 
         axum::Json(problem),
     )
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_the_template_goes_to_its_function() {
+        let routes = crate::template::routes().unwrap();
+        assert!(routes.len() > 10, "{routes:?}");
+        for (route, function) in routes {
+            let (_, path) = route.split_once(' ').unwrap();
+            let path = path.replace("{id}", "lead-1042");
+            assert_eq!(function_of(&path), function, "{route}");
+        }
+    }
 }

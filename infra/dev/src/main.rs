@@ -21,8 +21,8 @@ use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Functions, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, demo, disposable, dns, lambdas, package, pages, progress, tools,
-    widget, workspace,
+    accuracy, bench, checks, contract, demo, disposable, dns, lambdas, openapi, package,
+    pages, progress, tools, widget, workspace,
 };
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -60,6 +60,18 @@ enum Task {
     },
     /// Takes a newer list of throwaway domains from the Python package index, and says what it changed.
     Disposable,
+    /// Writes the description of the API from the types, after these or an answer changed.
+    #[command(name = "openapi")]
+    OpenApi,
+    /// Holds the local API to its description, by requests that are made from it.
+    Contract {
+        /// For about so long; the longer, the more is asked.
+        #[arg(long, default_value_t = contract::SECONDS)]
+        seconds: u32,
+        /// Other requests for another number.
+        #[arg(long, default_value_t = contract::SEED)]
+        seed: u32,
+    },
     /// Builds the widget into target/widget.
     Widget {
         /// Print what every file weighs: raw, by gzip and by brotli.
@@ -156,6 +168,10 @@ fn main() -> ExitCode {
         })
         .map(|refresh| println!("{refresh}")),
         Task::Accuracy { suite, at_least } => compare(&suite, at_least),
+        Task::OpenApi => describe(),
+        Task::Contract { seconds, seed } => progress::step("the API is as described", |progress| {
+            contract::check(Duration::from_secs(seconds.into()), seed, progress)
+        }),
         Task::Widget { sizes } => build_widget(sizes),
         Task::Package { processors } => pack(&processors),
         Task::Bench { subject, quick } => measure(subject, quick),
@@ -176,6 +192,17 @@ fn compare(suite: &Path, at_least: u8) -> anyhow::Result<()> {
     if !report.reaches(at_least) {
         bail!("we agree on less than {at_least} % of the rows");
     }
+    Ok(())
+}
+
+fn describe() -> anyhow::Result<()> {
+    let changed = openapi::refresh()?;
+    let what = if changed {
+        "is new"
+    } else {
+        "was true already"
+    };
+    println!("{} {what}", openapi::file().display());
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
@@ -41,6 +42,37 @@ pub fn kept_for_ever() -> anyhow::Result<Vec<String>> {
     let behaviors = behaviors.and_then(Value::as_array).into_iter().flatten();
     let patterns = behaviors.filter_map(|behavior| behavior.get("PathPattern")?.as_str());
     Ok(patterns.map(str::to_owned).collect())
+}
+
+/// The routes of the API, such as `GET /v1/webhook`, each with the function that answers it.
+///
+/// # Errors
+/// When the template is no template, or a function with a route names no binary.
+pub fn routes() -> anyhow::Result<BTreeMap<String, String>> {
+    let template: Value = serde_saphyr::from_str(TEXT).context("read infra/template.yaml")?;
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let mut routes = BTreeMap::new();
+    for (name, resource) in resources.context("find the template's resources")? {
+        let events = resource.pointer("/Properties/Events");
+        for event in events
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(Map::values)
+        {
+            let text = |way: &str| event.pointer(way).and_then(Value::as_str);
+            if text("/Type") != Some("HttpApi") {
+                continue;
+            }
+            let binary = resource.pointer("/Metadata/BuildProperties/Binary");
+            let binary = binary
+                .and_then(Value::as_str)
+                .with_context(|| format!("find the binary of {name}"))?;
+            let route = text("/Properties/Method").zip(text("/Properties/Path"));
+            let (method, path) = route.with_context(|| format!("read the routes of {name}"))?;
+            routes.insert(format!("{method} {path}"), binary.to_owned());
+        }
+    }
+    Ok(routes)
 }
 
 /// A template after its translation, as if deployed with everything switched on.

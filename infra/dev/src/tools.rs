@@ -299,7 +299,7 @@ pub(crate) fn npm(progress: &Progress) -> anyhow::Result<()> {
     apt(&["npm"], progress).context("install npm")
 }
 
-/// Python's tools: the rules that the template is held against, and cargo-lambda with zig.
+/// Python's tools: the rules that the template is held against, cargo-lambda with zig, and schemathesis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonTools {
     bin: PathBuf,
@@ -347,7 +347,8 @@ pub fn python(progress: &Progress) -> anyhow::Result<PythonTools> {
         apt(&["python3", "python3-venv"], progress).context("install Python")?;
         progress.run(&mut make)?;
     }
-    progress.say("fetching cfn-lint, the SAM translator, parliament and cargo-lambda");
+    progress
+        .say("fetching cfn-lint, the SAM translator, parliament, cargo-lambda and schemathesis");
     let list = folder.join("requirements.txt");
     std::fs::write(&list, PYTHON_PACKAGES).with_context(|| format!("write {}", list.display()))?;
     progress.run(
