@@ -270,18 +270,7 @@ pub async fn authorize(
     let details = find_account(app, &unverified.account, now)
         .await?
         .ok_or(TokenError::UnknownKey)?;
-    let key = details
-        .keys
-        .get(&unverified.key_id)
-        .ok_or(TokenError::UnknownKey)?;
-    let claims = verify(token, key)?;
-    let (scopes, leads) = claims.check(now)?;
-    let caller = Caller {
-        account: unverified.account,
-        scopes,
-        leads,
-        details: Arc::clone(&details),
-    };
+    let caller = unverified.believe(token, &details, now)?;
     caller.permit(scope)?;
     Ok(caller)
 }
@@ -313,13 +302,13 @@ fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {
 }
 
 /// What a token says before its signature is checked: enough to find the key, trusted for nothing else.
-struct Unverified {
+pub(crate) struct Unverified {
     account: AccountId,
     key_id: String,
 }
 
 impl Unverified {
-    fn read(token: &str) -> Result<Self, TokenError> {
+    pub(crate) fn read(token: &str) -> Result<Self, TokenError> {
         #[derive(Deserialize)]
         struct Issuer {
             iss: AccountId,
@@ -340,6 +329,26 @@ impl Unverified {
         Ok(Self {
             account: iss,
             key_id,
+        })
+    }
+
+    /// Who asks, if a key of the account that the token names has signed it, and it is good at `now`.
+    pub(crate) fn believe(
+        self,
+        token: &str,
+        details: &Arc<Account>,
+        now: Timestamp,
+    ) -> Result<Caller, TokenError> {
+        let key = details
+            .keys
+            .get(&self.key_id)
+            .ok_or(TokenError::UnknownKey)?;
+        let (scopes, leads) = verify(token, key)?.check(now)?;
+        Ok(Caller {
+            account: self.account,
+            scopes,
+            leads,
+            details: Arc::clone(details),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! read, or belongs to no known account, fails alone and with a logged reason, so that it ends in the dead-letter queue; the rest
 //! is committed. Delivery is at least once and in any order, which merging makes harmless.
 
-mod envelope;
+pub(crate) mod envelope;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

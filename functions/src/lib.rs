@@ -15,6 +15,8 @@ mod due;
 pub mod event_bus;
 mod exchange;
 pub mod feedback;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod insights;
 pub mod invocation;
 pub mod leads;

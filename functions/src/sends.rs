@@ -20,6 +20,8 @@ mod message;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
+#[cfg(any(test, fuzzing))]
+use aws_sdk_sesv2::operation::send_email::SendEmailInput;
 use jiff::Timestamp;
 use lambda_http::http::header::CACHE_CONTROL;
 use lambda_http::http::{HeaderValue, Method, StatusCode};
@@ -108,6 +110,15 @@ async fn check(app: &App, request: &Request, now: Timestamp) -> Result<Response<
         permit,
     };
     exchange::json(StatusCode::OK, &reply)
+}
+
+/// A message as SES would be given it, for trials that send nothing.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn compose(asked: &SendRequest) -> Result<SendEmailInput, Refusal> {
+    let draft = Draft::read(asked)?;
+    let everybody = (0..draft.addressees.len()).collect();
+    let composed = draft.compose(&everybody, Vec::new(), None);
+    composed.map_err(|error| Refusal::internal(&error))
 }
 
 fn read_recipients(asked: &SendChecksRequest) -> Result<Vec<(Address, Option<LeadId>)>, Refusal> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// An event of the function, its envelopes taken off.
 #[derive(Debug, PartialEq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// From a queue: each record is answered for by its id.
     Queue(Vec<Record>),
     /// From SNS or `EventBridge`: one answer for all.
@@ -18,15 +18,15 @@ pub(super) enum Event {
 
 /// A record of a queue.
 #[derive(Debug, PartialEq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// SQS's id of this delivery. Changes when the message is redriven, so it identifies nothing else.
-    pub(super) id: String,
-    pub(super) letter: Letter,
+    pub(crate) id: String,
+    pub(crate) letter: Letter,
 }
 
 /// What was in the envelopes.
 #[derive(Debug, PartialEq)]
-pub(super) enum Letter {
+pub(crate) enum Letter {
     /// Something to be read as a notification of SES.
     Published {
         text: String,
@@ -38,7 +38,7 @@ pub(super) enum Letter {
 
 /// Takes the envelopes off. `None` for an event that no trigger of this function sends, or one whose records cannot be answered
 /// for.
-pub(super) fn open(event: &Value) -> Option<Event> {
+pub(crate) fn open(event: &Value) -> Option<Event> {
     let Some(records) = event.get("Records") else {
         event.as_object()?;
         return Some(Event::Direct(vec![letter(event, None)]));

@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 use crate::dependencies::{self, Advisories};
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
-use crate::{contract, lambdas, pages, widget};
+use crate::{contract, fuzz, lambdas, pages, widget};
 
 /// A check that was made.
 struct Made {
@@ -112,6 +112,13 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
     check("the API is as described", &|progress| {
         let time = Duration::from_secs(contract::SECONDS.into());
         contract::check(time, contract::SEED, progress)
+    });
+    check("a fuzzer finds nothing", &|progress| {
+        fuzz::run(
+            &fuzz::TARGETS,
+            Duration::from_secs(fuzz::SECONDS.into()),
+            progress,
+        )
     });
     let started = Instant::now();
     println!("  tests");

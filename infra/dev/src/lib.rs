@@ -18,6 +18,7 @@ pub mod engine;
 mod environments;
 pub mod event_bus;
 mod execution;
+pub mod fuzz;
 pub mod gateway;
 pub mod lambdas;
 pub mod ledger;

@@ -21,7 +21,7 @@ use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Functions, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, contract, demo, disposable, dns, lambdas, openapi, package,
+    accuracy, bench, checks, contract, demo, disposable, dns, fuzz, lambdas, openapi, package,
     pages, progress, tools, widget, workspace,
 };
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,15 @@ enum Task {
         /// Other requests for another number.
         #[arg(long, default_value_t = contract::SEED)]
         seed: u32,
+    },
+    /// Tries what reads other people's octets with a fuzzer.
+    Fuzz {
+        /// What to try; everything if it is not said.
+        #[arg(value_parser = fuzz::TARGETS)]
+        target: Option<String>,
+        /// For how long each is tried.
+        #[arg(long, default_value_t = fuzz::SECONDS)]
+        seconds: u32,
     },
     /// Builds the widget into target/widget.
     Widget {
@@ -169,6 +178,13 @@ fn main() -> ExitCode {
         .map(|refresh| println!("{refresh}")),
         Task::Accuracy { suite, at_least } => compare(&suite, at_least),
         Task::OpenApi => describe(),
+        Task::Fuzz { target, seconds } => progress::step("fuzzing", |progress| {
+            let one = target.as_deref();
+            let targets = one
+                .as_ref()
+                .map_or(fuzz::TARGETS.as_slice(), std::slice::from_ref);
+            fuzz::run(targets, Duration::from_secs(seconds.into()), progress)
+        }),
         Task::Contract { seconds, seed } => progress::step("the API is as described", |progress| {
             contract::check(Duration::from_secs(seconds.into()), seed, progress)
         }),
