@@ -43,7 +43,7 @@ impl Attempts {
         }
         let longest = FIRST_PAUSE * 2_u32.pow(self.retries);
         self.retries += 1;
-        tokio::time::sleep(rand::random_range(Duration::ZERO..=longest)).await;
+        tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
         Ok(())
     }
 }
@@ -236,13 +236,18 @@ async fn mark_leads(
         .iter()
         .map(|lead| Key::lead(subject.account, lead))
         .collect();
-    for (key, loaded) in table.load_many(&keys, Consistency::Strong).await? {
+    let mut loaded = table.load_many(&keys, Consistency::Strong).await?;
+    // In the order of the links, so that whatever this does it does again.
+    for key in keys {
+        let Some(stored) = loaded.remove(&key) else {
+            continue;
+        };
         let mark = |lead: Option<&Lead>| {
             let mut lead = lead?.clone();
             lead.mark_complaints(complaints);
             Some(lead)
         };
-        apply(table, &key, Some(loaded), mark).await?;
+        apply(table, &key, Some(stored), mark).await?;
     }
     Ok(())
 }
@@ -268,5 +273,5 @@ pub(crate) fn addition(
 
 /// A source for evidence that we made ourselves. Random, so that it tells nothing about whoever caused it.
 pub(crate) fn own_source() -> String {
-    format!("{:016x}", rand::random::<u64>())
+    format!("{:016x}", fastrand::u64(..))
 }

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, HttpClient as _, Region, SharedH
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::http_client_fn;
+use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -239,8 +240,7 @@ impl Settings {
 
     /// A client that makes every call once, each on a connection of its own. Whether a lost call sent its message nobody can
     /// tell, and calls get lost on connections that SES closed while the function was frozen.
-    fn mailer(&self) -> Mailer {
-        let http = https(0);
+    fn mailer(&self, http: SharedHttpClient) -> Mailer {
         let config = self.sesv2_over(http).config().to_builder();
         let config = config
             .retry_config(RetryConfig::disabled())
@@ -279,6 +279,27 @@ fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
         .build()
 }
 
+/// How a process reaches what it asks.
+#[derive(Clone, Debug)]
+pub struct Network<N = TokioRuntimeProvider> {
+    /// Calls AWS.
+    pub aws: SharedHttpClient,
+    /// Hands messages to SES, each on a connection of its own.
+    pub mail: SharedHttpClient,
+    /// Asks DNS.
+    pub dns: N,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            aws: https(usize::MAX),
+            mail: https(0),
+            dns: TokioRuntimeProvider::default(),
+        }
+    }
+}
+
 /// What one process shares between its invocations.
 #[derive(Debug)]
 pub struct App {
@@ -310,7 +331,22 @@ impl App {
     /// # Errors
     /// When the system's name servers cannot be told.
     pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
-        let http = https(usize::MAX);
+        Self::over(Network::default(), settings)
+    }
+
+    /// Builds the clients over `network`.
+    ///
+    /// # Errors
+    /// When the system's name servers cannot be told.
+    pub fn over<N: RuntimeProvider>(
+        network: Network<N>,
+        settings: &Settings,
+    ) -> Result<Self, VerifierError> {
+        let Network {
+            aws: http,
+            mail,
+            dns,
+        } = network;
         let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
         let ses = settings.sesv2_over(http.clone());
         let reach = if settings.local_webhooks {
@@ -322,14 +358,14 @@ impl App {
             accounts: Accounts::new(table.clone()),
             table,
             address_secret: settings.address_secret.clone(),
-            verifier: Verifier::new(&settings.name_servers)?
+            verifier: Verifier::over(dns.clone(), &settings.name_servers)?
                 .with_blocklists(settings.blocklists.clone()),
-            mailer: settings.mailer(),
+            mailer: settings.mailer(mail),
             permit_key: settings.permit_key.clone(),
             insights: Insights::new(&ses),
             suppression_list: SuppressionList::new(&ses),
             event_bus: settings.event_bus_over(http),
-            courier: Courier::new(Dns::new(&settings.name_servers)?, reach),
+            courier: Courier::new(Dns::over(dns, &settings.name_servers)?, reach),
         })
     }
 

@@ -214,7 +214,7 @@ struct Press<'a> {
 
 impl Press<'_> {
     async fn examine(&self) -> Examination {
-        let opinion_by = Instant::now() + OPINION_WITHIN;
+        let opinion_by = tokio::time::Instant::now() + OPINION_WITHIN;
         let address = &self.known.lead.item.address;
         let verification = self.app.verifier.verify(address, Freshness::Asked).await;
         if let Verdict::Inconclusive { .. } = verification.verdict {
@@ -235,7 +235,7 @@ impl Press<'_> {
         let (among, spellings) = (List::of(tenant), self.spellings());
         let (entries, opinion) = futures_util::join!(
             lists.find(&among, &spellings),
-            timeout_at(opinion_by.into(), self.opinion()),
+            timeout_at(opinion_by, self.opinion()),
         );
         let entries = match entries {
             Ok(entries) => entries,

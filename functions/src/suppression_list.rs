@@ -6,7 +6,6 @@
 
 use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::Config;
@@ -21,6 +20,7 @@ use jiff::Timestamp;
 use leadlight::address::AddressKey;
 use leadlight::evidence::{self, Attribution, Fact, Piece, Report};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::config::cause;
 
@@ -382,8 +382,8 @@ impl SuppressionList {
             .unwrap_or_else(PoisonError::into_inner);
         let rest = admitted_at.and_then(|at| QUOTA_INTERVAL.checked_sub(at.elapsed()));
         match rest {
-            Some(rest) => rest + rand::random_range(Duration::ZERO..=JITTER),
-            None => rand::random_range(LONGEST_PAUSE / 2..=LONGEST_PAUSE),
+            Some(rest) => rest + JITTER.mul_f64(fastrand::f64()),
+            None => LONGEST_PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0),
         }
     }
 

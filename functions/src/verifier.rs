@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{Either, ready, select};
 use futures_util::stream::FuturesUnordered;
 use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use leadlight::address::Address;
 use leadlight::verification::{Findings, InconclusiveCause, MailHosts, Verification};
@@ -59,8 +60,16 @@ impl Verifier {
     /// # Errors
     /// When the system's name servers cannot be told.
     pub fn new(name_servers: &[SocketAddr]) -> Result<Self, VerifierError> {
+        Self::over(TokioRuntimeProvider::default(), name_servers)
+    }
+
+    /// The same over `network`.
+    pub(crate) fn over(
+        network: impl RuntimeProvider,
+        name_servers: &[SocketAddr],
+    ) -> Result<Self, VerifierError> {
         Ok(Self {
-            dns: Dns::new(name_servers)?,
+            dns: Dns::over(network, name_servers)?,
             blocklists: Blocklists::default(),
         })
     }

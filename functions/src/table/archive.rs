@@ -118,7 +118,7 @@ impl Table {
         sender: &str,
         counts: &BTreeMap<Counted, u64>,
     ) -> Result<Update, aws_sdk_dynamodb::error::BuildError> {
-        let share = rand::random_range(0..SHARES);
+        let share = fastrand::u8(0..SHARES);
         let (key, expires_at) = item::mail_count(account, day, sender, share);
         let mut names = HashMap::from([("#expires_at".to_owned(), EXPIRES_AT.to_owned())]);
         let number = |number: String| AttributeValue::N(number);

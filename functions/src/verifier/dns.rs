@@ -3,12 +3,16 @@
 //! Only NXDOMAIN, or a negative answer with its SOA record (RFC 2308), proves that there is nothing. Whatever else is no list of
 //! records proves nothing. Never logs a question: the keys of blocklists stand in their names.
 
+use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::sync::Arc;
 
-use hickory_resolver::TokioResolver;
+use futures_util::future::BoxFuture;
+use hickory_resolver::Resolver;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::RuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -28,7 +32,23 @@ const LONGEST_NEGATIVE_KEPT: Duration = Duration::from_secs(30);
 /// Asks name servers, and remembers their answers for their time to live.
 #[derive(Clone, Debug)]
 pub(crate) struct Dns {
-    resolver: TokioResolver,
+    resolver: Arc<dyn Resolve>,
+}
+
+/// A resolver over whatever network.
+trait Resolve: fmt::Debug + Send + Sync {
+    fn lookup(&self, name: Name, kind: RecordType) -> BoxFuture<'_, Result<Lookup, NetError>>;
+    fn forget(&self);
+}
+
+impl<N: RuntimeProvider> Resolve for Resolver<N> {
+    fn lookup(&self, name: Name, kind: RecordType) -> BoxFuture<'_, Result<Lookup, NetError>> {
+        Box::pin(self.lookup(name, kind))
+    }
+
+    fn forget(&self) {
+        self.clear_cache();
+    }
 }
 
 /// What DNS said to one question.
@@ -51,8 +71,11 @@ pub(crate) enum Answer {
 }
 
 impl Dns {
-    /// Asks `name_servers`, or the system's where there are none.
-    pub(crate) fn new(name_servers: &[SocketAddr]) -> Result<Self, VerifierError> {
+    /// Asks `name_servers`, or the system's where there are none, over `network`.
+    pub(crate) fn over(
+        network: impl RuntimeProvider,
+        name_servers: &[SocketAddr],
+    ) -> Result<Self, VerifierError> {
         let (servers, options) = if name_servers.is_empty() {
             let (system, options) = hickory_resolver::system_conf::read_system_conf()?;
             (system.name_servers, options)
@@ -62,9 +85,7 @@ impl Dns {
         };
         // Without a search list: a domain without its final dot must never be looked for inside somebody's network.
         let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-                .with_options(options);
+        let mut builder = Resolver::builder_with_config(config, network).with_options(options);
         let options = builder.options_mut();
         options.timeout = QUERY_TIMEOUT;
         options.attempts = RETRIES;
@@ -72,14 +93,14 @@ impl Dns {
         options.positive_max_ttl = Some(LONGEST_KEPT);
         options.negative_max_ttl = Some(LONGEST_NEGATIVE_KEPT);
         Ok(Self {
-            resolver: builder.build()?,
+            resolver: Arc::new(builder.build()?),
         })
     }
 
     /// Forgets every answer. Which of them a repaired zone touches nobody can tell: it may be a host's address, or the end of an
     /// alias.
     pub(super) fn forget(&self) {
-        self.resolver.clear_cache();
+        self.resolver.forget();
     }
 
     pub(crate) async fn ask(&self, name: &Name, kind: RecordType) -> Answer {
