@@ -19,6 +19,7 @@ mod gate;
 mod laws;
 mod lead;
 mod log;
+mod reputation;
 mod verification;
 
 use jiff::{SignedDuration, Timestamp};
