@@ -2,6 +2,12 @@
 //!
 //! Figures are ratios of medians; absolute times depend on the machine and only show that both sides did the same work.
 
+mod cost;
+mod events;
+mod front;
+mod lambda;
+mod verification;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,9 +36,12 @@ use crate::progress::Progress;
 use crate::task::Task;
 use crate::{aws, stack, template};
 
-mod verification;
-
+pub use cost::cost;
+pub use lambda::lambda;
 pub use verification::verification;
+
+/// The secret of address keys.
+const SECRET: &str = "a secret of the benchmark, of no worth";
 
 /// Stored addresses of the accounts that are compared.
 const STORED: [usize; 3] = [1_000, 100_000, 1_000_000];
@@ -156,7 +165,7 @@ async fn measure(stored: usize) -> anyhow::Result<Row> {
 fn settings(endpoint: String) -> anyhow::Result<Settings> {
     Ok(Settings {
         table: stack::TABLE.to_owned(),
-        address_secret: AddressSecret::new("a secret of the benchmark, of no worth")?,
+        address_secret: AddressSecret::new(SECRET)?,
         name_servers: Vec::new(),
         blocklists: Vec::new(),
         region: aws::REGION.to_owned(),

@@ -111,6 +111,10 @@ enum Subject {
     Verification,
     /// The built widget in Chromium, beside hand-written JavaScript, Lit and Preact.
     Widget,
+    /// The function feedback, as it is released, beside the same function for Node and for Python.
+    Lambda,
+    /// What a million events, checks and views cost, from the units that were really consumed.
+    Cost,
 }
 
 #[derive(Args)]
@@ -267,6 +271,8 @@ fn measure(subject: Subject, quick: bool) -> anyhow::Result<()> {
         })?,
         Subject::Widget => progress::step("widget", |progress| widget::bench(progress, quick))?,
         Subject::Gate => progress::step("gate", |progress| block_on(bench::gate(progress))?)?,
+        Subject::Lambda => progress::step("lambda", |progress| block_on(bench::lambda(progress))?)?,
+        Subject::Cost => progress::step("cost", |progress| block_on(bench::cost(progress))?)?,
     };
     println!("{report}");
     Ok(())

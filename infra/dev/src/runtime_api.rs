@@ -17,6 +17,7 @@ use axum::extract::{Path as PathParameter, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -95,6 +96,11 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .layer(axum::extract::DefaultBodyLimit::max(6 * 1024 * 1024))
             .with_state(Arc::clone(&shared));
+        // An event is two writes, and a function must not wait for the second.
+        let listener = listener.tap_io(|stream| {
+            // Without it everything works, later.
+            let _ = stream.set_nodelay(true);
+        });
         let server = Task::spawn(async move {
             // Serving ends only with the task.
             let _ = axum::serve(listener, router).await;
@@ -213,26 +219,40 @@ impl Function {
     /// # Errors
     /// When it cannot be started.
     pub async fn spawn(binary: &Path, environment: &[(String, String)]) -> anyhow::Result<Self> {
-        let name = binary
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = binary.file_stem().unwrap_or_default().to_string_lossy();
+        let mut command = tokio::process::Command::new(binary);
+        command.stdout(std::io::stderr());
+        Self::launch(command, &name, environment).await
+    }
+
+    /// Starts `command` as the function `name`, in an environment of nothing but Lambda's variables and `environment`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn launch(
+        mut command: tokio::process::Command,
+        name: &str,
+        environment: &[(String, String)],
+    ) -> anyhow::Result<Self> {
         let api = RuntimeApi::start().await?;
-        let process = tokio::process::Command::new(binary)
+        let process = command
             .env_clear()
-            .envs(api.environment(&name))
+            .envs(api.environment(name))
             .envs(environment.iter().cloned())
             .stdin(Stdio::null())
-            .stdout(std::io::stderr())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("start {}", binary.display()))?;
+            .with_context(|| format!("start {}", command.as_std().get_program().display()))?;
         Ok(Self {
             api,
-            name,
+            name: name.to_owned(),
             process: tokio::sync::Mutex::new(process),
         })
+    }
+
+    /// The id of its process, unless that has ended.
+    pub async fn id(&self) -> Option<u32> {
+        self.process.lock().await.id()
     }
 
     /// Waits until the function is ready for its first event.

@@ -299,6 +299,15 @@ pub(crate) fn npm(progress: &Progress) -> anyhow::Result<()> {
     apt(&["npm"], progress).context("install npm")
 }
 
+/// Makes sure that there is Node, with which npm comes.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn node(progress: &Progress) -> anyhow::Result<PathBuf> {
+    npm(progress)?;
+    on_path("node").context("npm is installed and node is not on the path")
+}
+
 /// Python's tools: the rules that the template is held against, cargo-lambda with zig, and schemathesis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonTools {
