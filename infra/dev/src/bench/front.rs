@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -75,6 +75,10 @@ impl Front {
     pub(super) async fn start(endpoint: String, behind: Behind) -> anyhow::Result<Self> {
         let authority = KeyPair::generate()?;
         let mut described = CertificateParams::new(Vec::new())?;
+        // A name of its own: OpenSSL takes a certificate for self-signed whose issuer has the same name.
+        described
+            .distinguished_name
+            .push(DnType::CommonName, "authority");
         described.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         described.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let signed_by_itself = described.self_signed(&authority)?;
