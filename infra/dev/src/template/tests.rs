@@ -47,6 +47,12 @@ const FAULTS: &[Fault] = &[
         said: "may dynamodb:GetItem on every resource",
     },
     Fault {
+        what: "every stream of the deployment's AWS account",
+        there: "Action: dynamodb:ListStreams\n                Resource: !Sub \"${Table.Arn}/stream/*\"",
+        instead: "Action: dynamodb:ListStreams\n                Resource: \"*\"",
+        said: "wildcard: ChangesRole may dynamodb:ListStreams on every resource",
+    },
+    Fault {
         what: "an action that IAM does not know",
         there: "Action: ses:SendEmail",
         instead: "Action: ses:SendMail",
