@@ -7,7 +7,7 @@
 pub(crate) mod record;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +15,7 @@ use lambda_runtime::Diagnostic;
 use leadlight::account::AccountId;
 use leadlight::address::AddressKey;
 use leadlight::change::{CloudEvent, SeenEvidence, SeenLead, Told, Written, follow};
-use leadlight::evidence::{AddressRecord, Evidence};
+use leadlight::evidence::{AddressRecord, Evidence, Piece};
 use leadlight::lead::{Lead, LeadId};
 use leadlight::policy::Policy;
 use leadlight::reputation::MailboxProvider;
@@ -103,6 +103,13 @@ impl Failed {
         );
         self.0 = Some(self.0.map_or(index, |first| first.min(index)));
     }
+
+    /// The same for the record at `index` of all.
+    fn note_at(&mut self, records: &[Record], index: usize, error: &ChangeError) {
+        if let Some(record) = records.get(index) {
+            self.note(record, index, error);
+        }
+    }
 }
 
 struct Batch<'a> {
@@ -135,13 +142,21 @@ impl Batch<'_> {
 
     /// Archives and counts what is new in the evidence of addresses.
     async fn archive(&self, records: &[Record], failed: &mut Failed) -> usize {
-        let mut pieces: Vec<(usize, Archived)> = Vec::new();
+        let mut grown = Vec::new();
         for (index, record) in records.iter().enumerate() {
-            match new_pieces(record) {
-                Ok(new) => pieces.extend(new.into_iter().map(|piece| (index, piece))),
+            match Grown::read(record) {
+                Ok(one) => grown.extend(one.map(|one| (index, one))),
                 Err(error) => failed.note(record, index, &error.into()),
             }
         }
+        let pieces = match self.within(self.unarchived(&grown)).await {
+            Ok(pieces) => pieces,
+            Err(error) => {
+                let first = grown.first().map_or(0, |(index, _)| *index);
+                failed.note_at(records, first, &error);
+                return 0;
+            }
+        };
         let mut archived = 0;
         for chunk in pieces.chunks(ARCHIVED_AT_ONCE) {
             let wanted: Vec<Archived> = chunk.iter().map(|(_, piece)| piece.clone()).collect();
@@ -149,17 +164,39 @@ impl Batch<'_> {
             match self.within(write).await {
                 Ok(()) => archived += wanted.len(),
                 Err(error) => {
-                    let first = chunk.first().map(|(index, _)| *index);
-                    if let Some((index, record)) =
-                        first.and_then(|index| Some((index, records.get(index)?)))
-                    {
-                        failed.note(record, index, &error);
-                    }
+                    let first = chunk.first().map_or(0, |(index, _)| *index);
+                    failed.note_at(records, first, &error);
                     break;
                 }
             }
         }
         archived
+    }
+
+    /// What is to be archived, each piece with its record: what came with the records, and what came before them where the last of
+    /// that is not in the archive. The stream gave up a record then, and the next of its address makes up for it.
+    async fn unarchived(
+        &self,
+        grown: &[(usize, Grown)],
+    ) -> Result<Vec<(usize, Archived)>, ChangeError> {
+        let mut seen = HashSet::new();
+        let firsts = grown
+            .iter()
+            .filter(|(_, grown)| seen.insert((&grown.account, &grown.address)));
+        let lasts: HashMap<usize, Key<Piece>> = firsts
+            .filter_map(|(index, grown)| Some((*index, grown.last_before()?)))
+            .collect();
+        let known = self.app.table.archived(lasts.values()).await?;
+        let is_behind = |index| {
+            let last = lasts.get(index);
+            last.is_some_and(|last| !known.contains(last))
+        };
+        let pieces = grown.iter().flat_map(|(index, grown)| {
+            let missed = is_behind(index).then_some(&grown.before);
+            let pieces = missed.into_iter().flatten().chain(&grown.new);
+            pieces.map(|piece| (*index, grown.archived(piece)))
+        });
+        Ok(pieces.collect())
     }
 
     /// Follows the leads and addresses that were written: accounts at the same time, all of one account in their order. A lead and
@@ -215,7 +252,7 @@ impl Batch<'_> {
             return Ok(());
         };
         let now = record.at;
-        let old = record.old.read::<AddressRecord>()?;
+        let old = record.before::<AddressRecord>();
         let before = evidence_of(old.as_ref().map(|stored| &stored.item)).into_owned();
         let policy = self.policy(account, now).await?;
         let seen = SeenEvidence::new(address.clone(), new.version, &new.item.evidence);
@@ -274,7 +311,7 @@ impl Batch<'_> {
         };
         let now = record.at;
         let new = self.seen(new);
-        let old = record.old.read::<Lead>()?.map(|old| self.seen(old));
+        let old = record.before::<Lead>().map(|old| self.seen(old));
         if old.as_ref().is_some_and(|old| !new.differs(old)) {
             return Ok(());
         }
@@ -351,16 +388,12 @@ impl Batch<'_> {
         let first = *first;
         let all: Vec<&CloudEvent> = events.iter().map(|(_, _, event)| event).collect();
         let publish = async { Ok(self.app.event_bus.publish(&all).await?) };
-        if let Err(error) = self.within(publish).await
-            && let Some(record) = records.get(first)
-        {
-            failed.note(record, first, &error);
+        if let Err(error) = self.within(publish).await {
+            failed.note_at(records, first, &error);
         }
         for (index, account, event) in &events {
-            if let Err(error) = self.within(self.plan_delivery(account, event)).await
-                && let Some(record) = records.get(*index)
-            {
-                failed.note(record, *index, &error);
+            if let Err(error) = self.within(self.plan_delivery(account, event)).await {
+                failed.note_at(records, *index, &error);
             }
         }
         events.len()
@@ -372,7 +405,7 @@ impl Batch<'_> {
             return Ok(None);
         };
         let changes = |told: Option<&Stored<Told>>| told.map_or(0, |told| told.item.changes);
-        let (old, new) = (record.old.read::<Told>()?, record.new.read::<Told>()?);
+        let (old, new) = (record.before::<Told>(), record.new.read::<Told>()?);
         let is_change = changes(new.as_ref()) > changes(old.as_ref());
         let Some((change, number)) = new
             .filter(|_| is_change)
@@ -423,26 +456,51 @@ impl Batch<'_> {
     }
 }
 
-/// The pieces that came with a record. What an item had and has no more was archived when it came.
-fn new_pieces(record: &Record) -> Result<Vec<Archived>, RecordError> {
-    let Place::Evidence(account, address) = &record.place else {
-        return Ok(Vec::new());
-    };
-    let Some(new) = record.new.read::<AddressRecord>()? else {
-        return Ok(Vec::new());
-    };
-    let old = record.old.read::<AddressRecord>()?;
-    let known = old.map_or_else(Evidence::default, |old| old.item.evidence);
-    let provider = MailboxProvider::of(new.item.address.domain());
-    let is_new = |id| known.pieces().all(|piece| piece.id != id);
-    let archived = new.item.evidence.into_iter();
-    Ok(archived
-        .filter(|piece| is_new(piece.id.clone()))
-        .map(|piece| Archived {
+/// The evidence of an address that has more pieces than before.
+struct Grown {
+    account: AccountId,
+    address: AddressKey,
+    provider: MailboxProvider,
+    before: Vec<Piece>,
+    new: Vec<Piece>,
+}
+
+impl Grown {
+    /// `None` where nothing came. What an item had and has no more was archived when it came.
+    fn read(record: &Record) -> Result<Option<Self>, RecordError> {
+        let Place::Evidence(account, address) = &record.place else {
+            return Ok(None);
+        };
+        let Some(after) = record.new.read::<AddressRecord>()? else {
+            return Ok(None);
+        };
+        let before = record.before::<AddressRecord>();
+        let before = before.map_or_else(Evidence::default, |before| before.item.evidence);
+        let provider = MailboxProvider::of(after.item.address.domain());
+        let is_new = |piece: &Piece| before.pieces().all(|known| known.id != piece.id);
+        let new: Vec<Piece> = after.item.evidence.into_iter().filter(is_new).collect();
+        Ok((!new.is_empty()).then(|| Self {
             account: account.clone(),
             address: address.clone(),
             provider,
-            piece,
-        })
-        .collect())
+            before: before.into_iter().collect(),
+            new,
+        }))
+    }
+
+    /// The place in the archive of what came last before.
+    fn last_before(&self) -> Option<Key<Piece>> {
+        // Reversed, so that the least is the newest.
+        let last = self.before.iter().min_by_key(|piece| piece.recorded_at)?;
+        Some(Key::archived(&self.account, &self.address, last))
+    }
+
+    fn archived(&self, piece: &Piece) -> Archived {
+        Archived {
+            account: self.account.clone(),
+            address: self.address.clone(),
+            provider: self.provider,
+            piece: piece.clone(),
+        }
+    }
 }

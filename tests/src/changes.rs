@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use leadlight::change::CloudEvent;
+use leadlight::reputation::Reputation;
 use leadlight_functions::changes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use crate::notifications::{
     GENERAL, MAILBOX_FULL, NO_EMAIL, bounce, complaint, delivery, subscription,
 };
-use crate::proxy::Act;
+use crate::proxy::{Act, Call};
 use crate::world::{ANN, World, minutes_ago, on_both_engines};
 
 on_both_engines!(
@@ -26,7 +27,8 @@ on_both_engines!(
     a_standing_that_the_crm_or_the_recipient_changes_is_told,
     two_leads_of_one_address_are_told_of_both,
     what_cannot_be_published_comes_again,
-    what_an_event_is_not_is_refused,
+    what_was_given_up_is_archived_with_the_next_write,
+    what_meets_another_writer_of_the_same_counts_is_counted_once,
 );
 
 /// Follows the table's stream like its event source mapping does.
@@ -248,16 +250,125 @@ async fn what_cannot_be_published_comes_again(world: World) {
     assert_eq!(published(&world).len(), 1);
 }
 
-async fn what_an_event_is_not_is_refused(world: World) {
-    for event in [
-        json!({}),
-        json!({ "Records": [{ "eventSource": "aws:sqs", "body": "{}" }] }),
-        json!({ "Records": [{ "eventSource": "aws:dynamodb", "dynamodb": {} }] }),
-        json!({ "Records": "none" }),
-    ] {
-        let refused = changes::handle(&world.app, event.clone(), None).await;
-        assert!(refused.is_err(), "{event}");
+/// What was counted of all messages: soft bounces, and deliveries.
+async fn counted(world: &World) -> (u64, u64) {
+    let reply = world.call("GET", "/v1/reputation", json!(null)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let total = reply.read::<Reputation>().total.counts;
+    (total.soft_bounces, total.delivered)
+}
+
+/// Lambda gives a record up that fails for hours, and says where it lies in the stream.
+async fn what_was_given_up_is_archived_with_the_next_write(world: World) {
+    let records = async || world.stream.records().await.unwrap();
+    world.deliver(&[delivery(ANN, minutes_ago(9))]).await;
+    hand_over(&world, records().await).await;
+    world.table_calls.take_calls();
+    let is_archive = |operation: &String| operation == "TransactWriteItems";
+    let mut written = records().await.len();
+    let mut given_up = Vec::new();
+    for minutes in [8, 7] {
+        world
+            .deliver(&[bounce(ANN, MAILBOX_FULL, minutes_ago(minutes))])
+            .await;
+        let all = records().await;
+        given_up.extend_from_slice(&all[written..]);
+        written = all.len();
     }
+    assert_eq!(counted(&world).await, (0, 1));
+
+    world.deliver(&[delivery(ANN, minutes_ago(6))]).await;
+    let next = records().await[written..].to_vec();
+    hand_over(&world, next.clone()).await;
+    assert_eq!(counted(&world).await, (2, 2));
+    // Handed in again by hand after all, and once more.
+    hand_over(&world, given_up).await;
+    hand_over(&world, next).await;
+    assert_eq!(counted(&world).await, (2, 2));
+
+    world.table_calls.take_calls();
+    world.deliver(&[delivery(ANN, minutes_ago(5))]).await;
+    hand_over(&world, records().await.split_off(written + 1)).await;
+    let operations = world.table_calls.take_operations();
+    assert_eq!(
+        operations.iter().filter(|it| is_archive(it)).count(),
+        1,
+        "nothing was missing: {operations:?}"
+    );
+    assert_eq!(counted(&world).await, (2, 3));
+}
+
+/// What DynamoDB answers where somebody else writes one of the items at the same moment. No engine does.
+fn conflict(call: &Call) -> Act {
+    let actions = call.body["TransactItems"].as_array().unwrap().iter();
+    let reason = |action: &Value| match action.get("Update") {
+        Some(_) => {
+            json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" })
+        }
+        None => json!({ "Code": "None" }),
+    };
+    let reasons: Vec<Value> = actions.map(reason).collect();
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    Act::Refuse(
+        400,
+        json!({ "__type": kind, "Message": "Transaction cancelled", "CancellationReasons": reasons }),
+    )
+}
+
+async fn what_meets_another_writer_of_the_same_counts_is_counted_once(world: World) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let cancel = |times: usize| {
+        let asked = Arc::clone(&asked);
+        asked.store(0, Ordering::Relaxed);
+        world.table_calls.script(move |call| {
+            let is_archive = call.operation == "TransactWriteItems";
+            if is_archive && asked.fetch_add(1, Ordering::Relaxed) < times {
+                conflict(call)
+            } else {
+                Act::Pass
+            }
+        });
+    };
+    let at = minutes_ago(9);
+    world
+        .deliver(&[
+            delivery(ANN, at),
+            bounce("bob@new.example", MAILBOX_FULL, at),
+        ])
+        .await;
+    let records = world.stream.records().await.unwrap();
+    cancel(2);
+    let answer = hand_over(&world, records.clone()).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        3,
+        "two that met another, and one that did not"
+    );
+    assert_eq!(counted(&world).await, (1, 1));
+
+    // One that never gets its turn comes again, and nothing of it was counted.
+    world.deliver(&[delivery(ANN, minutes_ago(8))]).await;
+    let next = world
+        .stream
+        .records()
+        .await
+        .unwrap()
+        .split_off(records.len());
+    cancel(usize::MAX);
+    let answer = hand_over(&world, next.clone()).await;
+    let written = next.iter().map(|record| &record["dynamodb"]);
+    let evidence = written
+        .into_iter()
+        .find(|written| written["Keys"]["sk"]["S"] == "evidence");
+    let first = &evidence.unwrap()["SequenceNumber"];
+    let failed = &answer["batchItemFailures"][0]["itemIdentifier"];
+    assert_eq!(failed, first, "{answer}");
+    assert!(asked.load(Ordering::Relaxed) > 3, "it was tried again");
+    assert_eq!(counted(&world).await, (1, 1));
+    cancel(0);
+    hand_over(&world, next).await;
+    assert_eq!(counted(&world).await, (1, 2));
 }
 
 /// What happens to some leads and addresses, some of it twice; drawn from `seed`, the same for each world.

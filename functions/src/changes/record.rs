@@ -26,6 +26,13 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Image(Option<serde_dynamo::Item>);
 
+impl Record {
+    /// The item before, with its version, as far as it can be read: what mends an item must not wait for what was wrong with it.
+    pub(crate) fn before<T: Item>(&self) -> Option<Stored<T>> {
+        self.old.read().ok().flatten()
+    }
+}
+
 /// Why a record cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {

@@ -14,7 +14,7 @@ use leadlight::evidence::Piece;
 use leadlight::reputation::{Counted, MailboxProvider, Outcome};
 
 use super::item::{self, EXPIRES_AT, Key, PK, SK};
-use super::{Table, TableError};
+use super::{Consistency, Table, TableError};
 use crate::apply::Attempts;
 
 /// The most pieces of one transaction, which takes 100 actions: each may need a count of its own.
@@ -65,6 +65,17 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// Those of `keys`, all different, that are in the archive.
+    pub(crate) async fn archived(
+        &self,
+        keys: impl Iterator<Item = &Key<Piece>>,
+    ) -> Result<HashSet<Key<Piece>>, TableError> {
+        let keys = keys.map(Key::attributes).collect();
+        let rows = self.load_rows(keys, Consistency::Strong).await?;
+        // What was archived long ago need not be read to know that it is there.
+        rows.iter().map(Key::read).collect()
     }
 
     /// One transaction. `None` if it was carried out, else why not, for each action in turn: pieces first.

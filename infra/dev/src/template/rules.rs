@@ -20,6 +20,8 @@ use crate::workspace;
 const VISIBILITY_FACTOR: u64 = 6;
 /// The fewest tries before a message is given up: a throttled function uses some up.
 const FEWEST_RECEIVES: u64 = 5;
+/// How long an outage may last that loses no record of the stream, which keeps them for 24 hours.
+const OUTAGE_S: u64 = 6 * 3_600;
 /// What is read from the environment only off AWS.
 const LOCAL_VARIABLES: [&str; 2] = ["LEADLIGHT_DNS", "LEADLIGHT_LOCAL_WEBHOOKS"];
 /// What Lambda sets by itself.
@@ -45,6 +47,7 @@ pub(super) fn judge(resources: &Map<String, Value>) -> anyhow::Result<Vec<String
     };
     judge.queues();
     judge.queue_policies();
+    judge.stream();
     judge.table();
     judge.functions(&binaries()?);
     judge.environment(&variables(&workspace::root().join("functions/src"))?);
@@ -170,6 +173,26 @@ impl<'a> Judge<'a> {
         }
         for queue in topics.keys().filter(|queue| !covered.contains(*queue)) {
             self.object(format!("{queue}: its topic may not send to it"));
+        }
+    }
+
+    /// What tells of changes is not given up before an outage ends, nor without anybody's notice.
+    fn stream(&mut self) {
+        for (mapping, resource) in self.of("AWS::Lambda::EventSourceMapping") {
+            let function = name(property(resource, "FunctionName"));
+            let function = self.resources.get(function).unwrap_or(&Value::Null);
+            if binary(function) != "changes" {
+                continue;
+            }
+            let tries = property(resource, "MaximumRetryAttempts").as_i64();
+            let age = number(property(resource, "MaximumRecordAgeInSeconds"));
+            self.require(tries == Some(-1) && age >= OUTAGE_S, || {
+                format!("{mapping}: gives a record up after {tries:?} tries or {age} s, sooner than {OUTAGE_S} s")
+            });
+            let dead = property(resource, "DestinationConfig/OnFailure/Destination");
+            self.require(!dead.is_null(), || {
+                format!("{mapping}: what it gives up is lost")
+            });
         }
     }
 

@@ -125,6 +125,12 @@ const FAULTS: &[Fault] = &[
         said: "without ReportBatchItemFailures",
     },
     Fault {
+        what: "changes that a short outage loses",
+        there: "MaximumRetryAttempts: -1",
+        instead: "MaximumRetryAttempts: 20",
+        said: "ChangesTheTable: gives a record up after Some(20) tries",
+    },
+    Fault {
         what: "a batch larger than there is",
         there: "BatchSize: 100",
         instead: "BatchSize: 20000",
