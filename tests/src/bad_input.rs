@@ -5,6 +5,8 @@ use lambda_http::Body;
 use lambda_http::http::header::CONTENT_TYPE;
 use lambda_http::http::{HeaderName, HeaderValue};
 use leadlight_functions::feedback::HandleError;
+use leadlight_functions::table::item::DueDelivery;
+use leadlight_functions::{changes, deliveries};
 use serde_json::{Value, json};
 
 use crate::envelopes;
@@ -20,8 +22,11 @@ on_both_engines!(
     a_wrong_content_type_is_refused,
     a_wrong_route_or_method_is_refused,
     a_wrong_lead_id_is_refused,
+    days_that_are_none_are_refused,
     what_needs_no_body_reads_none,
     an_event_of_no_trigger_is_an_error,
+    an_event_of_no_stream_is_an_error_where_a_stream_is_followed,
+    deliveries_that_cannot_be_read_hold_up_no_other,
     a_record_that_cannot_be_read_comes_again_and_harms_no_other,
     odd_times_are_read_as_well_as_can_be,
     odd_words_are_kept_and_never_fatal,
@@ -51,6 +56,12 @@ async fn a_wrong_body_is_told_what_is_wrong(world: World) {
             "/v1/verifications",
             "/address",
             json!({ "address": ANN }),
+        ),
+        (
+            "PUT",
+            "/v1/webhook",
+            "/url",
+            json!({ "url": "https://crm.example/hook" }),
         ),
     ];
     for (method, path, field, good) in doors {
@@ -311,7 +322,18 @@ async fn a_wrong_content_type_is_refused(world: World) {
         ("PUT", "/v1/leads/ann", json!({ "address": ANN })),
         ("POST", "/v1/statuses", json!({ "leads": ["ann"] })),
         ("POST", "/v1/verifications", json!({ "address": ANN })),
+        (
+            "PUT",
+            "/v1/webhook",
+            json!({ "url": "https://crm.example/" }),
+        ),
     ];
+    let saved = world.call(
+        "PUT",
+        "/v1/webhook",
+        json!({ "url": "https://crm.example/" }),
+    );
+    assert_eq!(saved.await.status, 201);
     for (method, path, body) in doors {
         let ask = async |content_type: Option<&str>| {
             let mut request = request(method, path, Some(&authorization), body.to_string().into());
@@ -354,6 +376,11 @@ async fn a_wrong_route_or_method_is_refused(world: World) {
         "/v1/leads/ann/log/1",
         "/V1/leads/ann",
         "/v1/lead/ann",
+        "/v1/webhooks",
+        "/v1/webhook/ann",
+        "/v1/reputation/2026",
+        "/v1/verifications/ann",
+        "/v1/deliveries",
     ] {
         world
             .call("GET", path, json!(null))
@@ -369,6 +396,17 @@ async fn a_wrong_route_or_method_is_refused(world: World) {
         ("/v1/leads/ann/log", &["POST", "PUT", "DELETE"], "GET"),
         ("/v1/statuses", &["GET", "PUT", "DELETE", "BREW"], "POST"),
         ("/v1/leads/ann/rechecks", &["GET", "PUT", "DELETE"], "POST"),
+        (
+            "/v1/verifications",
+            &["GET", "PUT", "DELETE", "HEAD"],
+            "POST",
+        ),
+        (
+            "/v1/webhook",
+            &["POST", "PATCH", "HEAD", "OPTIONS"],
+            "DELETE, GET, PUT",
+        ),
+        ("/v1/reputation", &["POST", "PUT", "DELETE", "HEAD"], "GET"),
     ];
     for (path, methods, allowed) in rows {
         for method in methods {
@@ -413,6 +451,45 @@ async fn a_wrong_lead_id_is_refused(world: World) {
     }
 }
 
+async fn days_that_are_none_are_refused(world: World) {
+    for (why, day) in [
+        ("nothing", ""),
+        ("a word", "today"),
+        ("a month", "2026-03"),
+        ("a day that does not exist", "2026-02-30"),
+        ("a number", "20455"),
+        ("a date of another country", "31.03.2026"),
+        ("two days", "2026-03-01/2026-03-02"),
+        ("a space before", "%202026-03-01"),
+        ("a NUL", "2026-03-01%00"),
+        ("octets that are no text", "%FF%FE"),
+        ("half an escape", "2026-03-01%"),
+        ("digits of another script", "%D9%A2%D9%A0%D9%A2%D9%A6-03-01"),
+        ("a year after all years", "12026-03-01"),
+        ("ten thousand digits", &"9".repeat(10_000)),
+    ] {
+        for parameter in ["from", "to"] {
+            let path = format!("/v1/reputation?{parameter}={day}");
+            let reply = world.call("GET", &path, json!(null)).await;
+            let problem = reply.problem(400, "invalid-parameter");
+            assert_eq!(problem.field.as_deref(), Some(parameter), "{why}");
+        }
+    }
+    for (why, query) in [
+        ("the last days of all", "from=9999-12-01&to=9999-12-31"),
+        ("the first of all", "to=-009999-01-01"),
+        (
+            "words that nobody knows",
+            "from=2026-03-01&to=2026-03-02&colour=red",
+        ),
+        ("a day escaped", "from=2026%2D03%2D01&to=2026-03-02"),
+    ] {
+        let path = format!("/v1/reputation?{query}");
+        let reply = world.call("GET", &path, json!(null)).await;
+        assert_eq!(reply.status, 200, "{why}: {reply:?}");
+    }
+}
+
 async fn what_needs_no_body_reads_none(world: World) {
     world.save("ann", ANN).await;
     let now = Timestamp::now();
@@ -421,6 +498,9 @@ async fn what_needs_no_body_reads_none(world: World) {
         ("GET", "/v1/leads/ann", 200),
         ("GET", "/v1/leads/ann/log", 200),
         ("POST", "/v1/leads/ann/rechecks", 409),
+        ("GET", "/v1/reputation", 200),
+        ("GET", "/v1/webhook", 404),
+        ("DELETE", "/v1/webhook", 204),
     ] {
         for body in [
             Body::Binary(vec![0xff; TEN_MEGABYTES]),
@@ -509,6 +589,94 @@ async fn an_event_of_no_trigger_is_an_error(world: World) {
     for (why, event, expected) in rows {
         assert_eq!(world.feed(event).await.as_ref(), Err(expected), "{why}");
     }
+}
+
+async fn an_event_of_no_stream_is_an_error_where_a_stream_is_followed(world: World) {
+    let keys = json!({ "pk": { "S": "due#delivery" }, "sk": { "S": "1" } });
+    let written = |changed: Value| {
+        let mut written = json!({ "SequenceNumber": "1", "ApproximateCreationDateTime": 1_790_000_000, "Keys": keys });
+        let (written_fields, changed) = (written.as_object_mut().unwrap(), changed);
+        written_fields.extend(changed.as_object().unwrap().clone());
+        json!({ "eventSource": "aws:dynamodb", "dynamodb": written })
+    };
+    let good = written(json!({}));
+    for (why, records) in [
+        ("no list", json!(7)),
+        ("null", json!(null)),
+        ("a number among them", json!([good, 7])),
+        ("an empty record", json!([{}])),
+        (
+            "a record of a queue",
+            json!([{ "eventSource": "aws:sqs", "messageId": "1", "body": "{}" }]),
+        ),
+        (
+            "a record without keys",
+            json!([written(json!({ "Keys": null }))]),
+        ),
+        (
+            "a key that is a number",
+            json!([written(
+                json!({ "Keys": { "pk": { "N": "1" }, "sk": { "S": "1" } } })
+            )]),
+        ),
+        (
+            "a record without a number",
+            json!([written(json!({ "SequenceNumber": null }))]),
+        ),
+        (
+            "a time that is a word",
+            json!([written(json!({ "ApproximateCreationDateTime": "now" }))]),
+        ),
+        (
+            "a time after all times",
+            json!([written(json!({ "ApproximateCreationDateTime": 1e300 }))]),
+        ),
+        (
+            "an image that is none",
+            json!([written(json!({ "NewImage": { "pk": "x" } }))]),
+        ),
+    ] {
+        let event = json!({ "Records": records });
+        let followed = changes::handle(&world.app, event.clone(), None).await;
+        assert!(followed.is_err(), "changes, {why}");
+        let delivered = deliveries::handle(&world.app, event, None).await;
+        assert!(delivered.is_err(), "deliveries, {why}");
+    }
+    let event = json!({ "Records": [good] });
+    for answer in [
+        changes::handle(&world.app, event.clone(), None).await.ok(),
+        deliveries::handle(&world.app, event, None).await.ok(),
+    ] {
+        assert_eq!(answer, Some(json!({ "batchItemFailures": [] })));
+    }
+}
+
+async fn deliveries_that_cannot_be_read_hold_up_no_other(world: World) {
+    let now = Timestamp::now();
+    let good = DueDelivery {
+        account: world.acme.account.clone(),
+        id: "msg_1".to_owned(),
+        body: "{}".to_owned(),
+        since: now,
+        due_at: now,
+        expires_at: 0,
+    };
+    let planned = world.table().plan_delivery(&good.at(now)).await;
+    planned.unwrap();
+    let early = [
+        ("pk", "due#delivery"),
+        ("sk", "2026-01-01T00:00:00Z#acme#msg_0"),
+    ];
+    world.write_by_hand(&early).await;
+    let report = deliveries::deliver_due(&world.app, None, now)
+        .await
+        .unwrap();
+    let expected = deliveries::Report {
+        dropped: 1,
+        left: 1,
+        ..deliveries::Report::default()
+    };
+    assert_eq!(report, expected, "the account has no webhook");
 }
 
 async fn a_record_that_cannot_be_read_comes_again_and_harms_no_other(world: World) {

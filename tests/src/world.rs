@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::http::{HeaderMap, StatusCode};
@@ -436,6 +437,16 @@ impl World {
     pub(crate) async fn record(&self, address: &str) -> Option<AddressRecord> {
         let key = Key::evidence(&self.acme.account, &key_of(address));
         self.stored(&key).await
+    }
+
+    /// Writes an item of these texts, which no function would.
+    pub(crate) async fn write_by_hand(&self, attributes: &[(&str, &str)]) {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let item = attributes.iter();
+        let item = item.map(|(name, value)| ((*name).to_owned(), text(value)));
+        let put = self.settings.dynamodb().put_item();
+        let put = put.table_name(&self.settings.table);
+        put.set_item(Some(item.collect())).send().await.unwrap();
     }
 
     async fn stored<T: Item>(&self, key: &Key<T>) -> Option<T> {
