@@ -695,6 +695,7 @@ mod tests {
     use core::fmt::Debug;
 
     use leadlight::assessment::{Reason, Resolution};
+    use leadlight::change::{Change, SeenEvidence, SeenLead, ToldStatus};
     use leadlight::evidence::{
         Attribution, Authority, BounceCause, Evidence, EvidenceId, Fact, Message, Note, Piece,
         Report, SuppressionList,
@@ -983,6 +984,104 @@ mod tests {
         })
     }
 
+    fn change() -> impl Strategy<Value = Change> {
+        let changed = (lead_id(), told_status(), told_status());
+        let why = (
+            option::of(select(Resolution::ALL)),
+            option::of(time()),
+            vec(evidence_id(), 0..3),
+        );
+        (changed, why, time()).prop_map(
+            |((lead, from, to), (resolution, since, evidence), changed_at)| Change {
+                lead,
+                from,
+                to,
+                resolution,
+                since,
+                evidence,
+                changed_at,
+            },
+        )
+    }
+
+    fn told_status() -> impl Strategy<Value = ToldStatus> {
+        (text(), option::of(text()), option::of(text())).prop_map(|(status, reason, cause)| {
+            ToldStatus {
+                status,
+                reason,
+                cause,
+            }
+        })
+    }
+
+    fn told() -> impl Strategy<Value = Told> {
+        let key = || "[0-9a-f]{64}".prop_map(AddressKey::new);
+        let evidence = || {
+            (key(), any::<u64>(), record()).prop_map(|(address, version, record)| {
+                SeenEvidence::new(address, version, &record.evidence)
+            })
+        };
+        let lead = (key(), any::<u64>(), lead())
+            .prop_map(|(address, version, lead)| SeenLead::new(address, version, lead));
+        let seen = (
+            option::of(lead),
+            option::of(evidence()),
+            option::of(evidence()),
+        );
+        let said = (
+            option::of(told_status()),
+            any::<u64>(),
+            option::of(change()),
+        );
+        (seen, said).prop_map(
+            |((lead, evidence, other), (status, changes, change))| Told {
+                lead,
+                evidence,
+                other,
+                status,
+                changes,
+                change,
+            },
+        )
+    }
+
+    fn any_webhook() -> impl Strategy<Value = Webhook> {
+        let secret = (text(), option::of(time()))
+            .prop_map(|(secret, until)| WebhookSecret { secret, until });
+        let because = select(vec![DisabledBecause::Gone, DisabledBecause::Failing]);
+        let disabled = (time(), because).prop_map(|(at, because)| Disabled { at, because });
+        let failure = (time(), text()).prop_map(|(at, what)| DeliveryFailure { at, what });
+        let state = (
+            option::of(disabled),
+            option::of(time()),
+            option::of(failure),
+        );
+        (text(), vec(secret, 0..3), time(), state).prop_map(
+            |(url, secrets, changed_at, (disabled, failing_since, last_failure))| Webhook {
+                url,
+                secrets,
+                changed_at,
+                disabled,
+                failing_since,
+                last_failure,
+            },
+        )
+    }
+
+    fn any_due_delivery() -> impl Strategy<Value = DueDelivery> {
+        ("msg_[0-9a-f]{32}", text(), time(), time()).prop_map(|(id, body, since, due_at)| {
+            DueDelivery {
+                account: account(),
+                id,
+                body,
+                since,
+                due_at,
+                expires_at: 0,
+            }
+            .at(due_at)
+        })
+    }
+
     proptest! {
         #[test]
         fn every_kind_of_item_comes_back_as_it_went(
@@ -996,6 +1095,18 @@ mod tests {
             check_round_trip(&Key::lead(&account(), &lead.id), &lead, read);
             check_round_trip(&Key::account(&account()), &account_item, read);
             check_round_trip(&Key::identity("News@Acme.example"), &Identity { account: account() }, read);
+        }
+
+        #[test]
+        fn what_changes_are_told_by_comes_back_as_it_went(
+            told in told(), webhook in any_webhook(), due in any_due_delivery(), piece in piece(), lead in lead_id(),
+            read in option::of(1..u64::MAX / 2),
+        ) {
+            let address = AddressKey::new("00ff".to_owned());
+            check_round_trip(&Key::told(&account(), &lead), &told, read);
+            check_round_trip(&Key::webhook(&account()), &webhook, read);
+            check_round_trip(&Key::due_delivery(&due), &due, read);
+            check_round_trip(&Key::archived(&account(), &address, &piece), &piece, read);
         }
     }
 
@@ -1018,6 +1129,10 @@ mod tests {
             format!("{:?}", Key::send_attempt(&account(), "00ff")),
             format!("{:?}", Key::due(&due("2026-11-22T10:00:00.25Z"))),
             format!("{:?}", Key::opinion(&account(), &key)),
+            format!("{:?}", Key::archived(&account(), &key, &subscription())),
+            format!("{:?}", Key::told(&account(), &lead)),
+            format!("{:?}", Key::webhook(&account())),
+            format!("{:?}", Key::due_delivery(&due_delivery())),
         ];
         assert_eq!(
             keys,
@@ -1030,6 +1145,10 @@ mod tests {
                 "acme#request#00ff answer".to_owned(),
                 "due#verification 2026-11-22T10:00:00Z#acme#7".to_owned(),
                 format!("acme#address#{expected} mailbox"),
+                format!("acme#address#{expected} log#2026-11-22T10:00:00.25Z#subscription:s:00ff"),
+                "acme#lead#7 told".to_owned(),
+                "acme#webhook webhook".to_owned(),
+                "due#delivery 2026-11-22T10:00:00Z#acme#msg_1".to_owned(),
             ]
         );
         let day = jiff::civil::date(2026, 11, 22);
@@ -1046,6 +1165,25 @@ mod tests {
     fn due(due_at: &str) -> DueVerification {
         let (lead, at) = (LeadId::parse("7").unwrap(), due_at.parse().unwrap());
         DueVerification::new(account(), lead, at, at)
+    }
+
+    fn subscription() -> Piece {
+        let fact = Fact::Subscription { unsubscribed: true };
+        let at = "2026-11-22T10:00:00.25Z".parse().unwrap();
+        Piece::new(fact, "s", &AddressKey::new("00ff".to_owned()), at, at)
+    }
+
+    fn due_delivery() -> DueDelivery {
+        let at = "2026-11-22T10:00:00.25Z".parse().unwrap();
+        DueDelivery {
+            account: account(),
+            id: "msg_1".to_owned(),
+            body: String::new(),
+            since: at,
+            due_at: at,
+            expires_at: 0,
+        }
+        .at(at)
     }
 
     #[test]
