@@ -249,6 +249,7 @@ async fn saving_verifies_the_address(world: World) {
             "{address}"
         );
     }
+    world.dns.listen().await.unwrap();
     let asked = world.dns.questions_about("lead.example");
     let reply = world
         .put("lead0", json!({ "address": "MX@lead.example" }))
@@ -258,6 +259,7 @@ async fn saving_verifies_the_address(world: World) {
         None,
         "another spelling is not another address"
     );
+    world.dns.listen().await.unwrap();
     assert_eq!(world.dns.questions_about("lead.example"), asked);
 }
 

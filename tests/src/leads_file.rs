@@ -217,6 +217,7 @@ async fn a_killed_run_goes_on_where_it_was() {
     let mut text = fs::read_to_string(&state).unwrap();
     text.push_str("{\"address\":\"ann@d3");
     fs::write(&state, text).unwrap();
+    desk.dns.listen().await.unwrap();
     let asked_before = desk.dns.questions().len();
 
     let ended = desk.run(&["--rate", "1000", "--json"]).await;
@@ -264,6 +265,7 @@ async fn what_is_inconclusive_is_asked_again_by_the_same_command() {
 
     desk.dns
         .change(|zone| zone.without("down.example").mail("down.example", public()));
+    desk.dns.listen().await.unwrap();
     let before = desk.dns.questions_about("lead.example");
     let ended = desk.run(&[]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -271,6 +273,7 @@ async fn what_is_inconclusive_is_asked_again_by_the_same_command() {
         desk.output()["ben@down.example"],
         told("deliverable", "", "")
     );
+    desk.dns.listen().await.unwrap();
     assert_eq!(
         desk.dns.questions_about("lead.example"),
         before,

@@ -312,7 +312,7 @@ async fn whatever_may_not_be_pressed_is_refused(world: World) {
             "a complaint goes with the lead to its new address",
         ),
     ];
-    let questions = world.dns.questions().len();
+    let questions = world.questions().await;
     for (lead, code, why) in rows {
         let before = world.stored_lead(lead).await;
         let reply = world.press(lead).await;
@@ -330,7 +330,7 @@ async fn whatever_may_not_be_pressed_is_refused(world: World) {
         );
     }
     assert_eq!(
-        world.dns.questions().len(),
+        world.questions().await,
         questions,
         "nothing is asked about what is refused"
     );
@@ -414,14 +414,14 @@ async fn a_lead_is_rechecked_five_times_an_hour(world: World) {
         let reply = world.press_at("ann", minute(n)).await;
         assert_eq!(reply.body["outcome"], "fail", "press {n}: {reply:?}");
     }
-    let questions = world.dns.questions().len();
+    let questions = world.questions().await;
     let reply = world.press_at("ann", minute(5)).await;
     let problem = reply.problem(429, "too-many-rechecks");
     assert_eq!(problem.code.as_deref(), Some("lead"));
     assert_eq!(problem.retry_at, Some(minute(60)));
     assert_eq!(reply.headers["retry-after"], "3300", "55 minutes");
     assert_eq!(
-        world.dns.questions().len(),
+        world.questions().await,
         questions,
         "a refused press asks nobody"
     );

@@ -23,7 +23,7 @@ use leadlight::evidence::AddressRecord;
 use leadlight::lead::{Lead, LeadId};
 use leadlight::log::{Entry, LogEvent};
 use leadlight::policy::Policy;
-use leadlight_dev::dns::{Fault, Server, Zone};
+use leadlight_dev::dns::{Fault, Question, Server, Zone};
 use leadlight_dev::engine::Engine;
 use leadlight_dev::event_bus::{self, EventBus};
 use leadlight_dev::ledger::Ledger;
@@ -401,6 +401,12 @@ impl World {
         let reply = self.call("POST", "/v1/verifications", body).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.read()
+    }
+
+    /// What DNS was asked so far, also by those who did not wait for the answer.
+    pub(crate) async fn questions(&self) -> Vec<Question> {
+        self.dns.listen().await.unwrap();
+        self.dns.questions()
     }
 
     /// Hands an event to the feedback function.

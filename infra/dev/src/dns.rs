@@ -24,6 +24,8 @@ pub use hickory_proto::rr::RecordType;
 
 /// How long a forwarded question may take before it is dropped; the resolver that asked has given up by then.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(3);
+/// A question about nothing, which is not written down: what was asked before it was heard before it.
+const NOTHING: &str = "nothing.invalid";
 /// How many aliases are followed within one answer.
 const MAX_ALIASES: usize = 8;
 /// How long records may be remembered, also those that say that there are none.
@@ -421,6 +423,15 @@ impl Server {
         *zone = change(before);
     }
 
+    /// Waits until every question that was sent before is written down, also one whose answer nobody waits for any more.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn listen(&self) -> anyhow::Result<()> {
+        ask(self.address, NOTHING, RecordType::A).await?;
+        Ok(())
+    }
+
     /// Every question so far, oldest first.
     #[must_use]
     pub fn questions(&self) -> Vec<Question> {
@@ -462,9 +473,13 @@ async fn serve_udp(socket: Arc<UdpSocket>, state: Arc<State>) {
             continue;
         };
         let question = buffer.get(..length).unwrap_or_default().to_vec();
+        // Here, so that questions are written down in the order in which they came.
+        let Some(asked) = state.hear(&question, false) else {
+            continue;
+        };
         let (socket, state) = (Arc::clone(&socket), Arc::clone(&state));
         tokio::spawn(async move {
-            if let Some(answer) = state.reply(&question, false).await {
+            if let Some(answer) = state.reply(asked, &question, false).await {
                 // Whoever asked may be gone; UDP owes nobody an answer.
                 let _ = socket.send_to(&answer, from).await;
             }
@@ -487,7 +502,10 @@ async fn serve_tcp_connection(mut stream: TcpStream, state: &State) -> std::io::
         let length = stream.read_u16().await?;
         let mut question = vec![0_u8; usize::from(length)];
         stream.read_exact(&mut question).await?;
-        let Some(answer) = state.reply(&question, true).await else {
+        let Some(asked) = state.hear(&question, true) else {
+            return Ok(());
+        };
+        let Some(answer) = state.reply(asked, &question, true).await else {
             return Ok(());
         };
         let length = u16::try_from(answer.len()).map_err(std::io::Error::other)?;
@@ -497,21 +515,29 @@ async fn serve_tcp_connection(mut stream: TcpStream, state: &State) -> std::io::
 }
 
 impl State {
-    /// The answer in wire format; `None` is silence, also for what is no question at all.
-    async fn reply(&self, question: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
+    /// Writes a question down; `None` if it is none.
+    fn hear(&self, question: &[u8], over_tcp: bool) -> Option<Message> {
         let asked = Message::from_vec(question).ok()?;
+        let query = asked.queries.first()?;
+        let heard = Question {
+            name: key(&query.name().to_ascii()),
+            kind: query.query_type().to_string(),
+            over_tcp,
+        };
+        if heard.name != NOTHING {
+            self.questions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(heard);
+        }
+        Some(asked)
+    }
+
+    /// The answer in wire format; `None` is silence.
+    async fn reply(&self, asked: Message, question: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         let query = asked.queries.first()?.clone();
         let name = key(&query.name().to_ascii());
         let kind = query.query_type();
-        let entry = Question {
-            name: name.clone(),
-            kind: kind.to_string(),
-            over_tcp,
-        };
-        self.questions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(entry);
         let (pause, ttl_s) = {
             let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
             (zone.pause(&name, kind), zone.ttl_s)
