@@ -40,6 +40,7 @@ mod local_stack;
 mod package;
 mod rechecks;
 mod reputation;
+mod reputation_page;
 mod reverifications;
 mod roles;
 mod start_up;

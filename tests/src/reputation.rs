@@ -20,14 +20,14 @@ on_both_engines!(
     another_accounts_messages_are_not_counted,
 );
 
-fn sent(address: &str, at: Timestamp) -> Value {
+pub(crate) fn sent(address: &str, at: Timestamp) -> Value {
     let mut notification = delivery(address, at);
     notification["eventType"] = json!("Send");
     notification["send"] = json!({});
     notification
 }
 
-fn from_domain(mut notification: Value, domain: &str) -> Value {
+pub(crate) fn from_domain(mut notification: Value, domain: &str) -> Value {
     notification["mail"]["source"] = json!(format!("crm@{domain}"));
     notification
 }

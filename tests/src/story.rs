@@ -579,6 +579,12 @@ pub(crate) async fn demo() -> Stack {
     demo_with(StackSettings::default()).await
 }
 
+/// The same without leads, and so without any message.
+pub(crate) async fn demo_without_leads() -> Stack {
+    build_widget().await;
+    Stack::start(StackSettings::default()).await.unwrap()
+}
+
 /// The functions as binaries, built from the sources as they are now.
 async fn built() -> StackSettings {
     let build = || lambdas::build(&Progress::silent());

@@ -98,10 +98,11 @@ function rates(id, title, name, limit, days, total) {
   const most = roundUp(Math.max(limit.pause * 1.2, ...days.map((day) => day[name] ?? 0)));
   const words = `${percent(total[name], digits)} over all days. SES reviews an account from ${percent(limit.review, digits)} and may pause it from ${percent(limit.pause, digits)}.`;
   const { svg, x, y, step } = chart(id, title, words, days, most, (value) => percent(value, digits));
-  for (const [kind, at, below] of [["review", limit.review, 14], ["pause", limit.pause, -4]]) {
+  // Their words stand at different ends: where a bad day stretches the scale, the lines are close.
+  for (const [kind, at, edge, anchor] of [["review", limit.review, LEFT + 4, "start"], ["pause", limit.pause, WIDTH, "end"]]) {
     svg.append(
       shape("line", { class: `limit ${kind}`, x1: LEFT, x2: WIDTH, y1: y(at), y2: y(at) }),
-      shape("text", { x: WIDTH, y: y(at) + below, "text-anchor": "end" }, `SES: ${kind} ${percent(at, digits)}`),
+      shape("text", { x: edge, y: y(at) - 4, "text-anchor": anchor }, `SES: ${kind} ${percent(at, digits)}`),
     );
   }
   // A day without messages has no rate: the line is broken there.
@@ -149,20 +150,31 @@ function changes(events, webhook) {
   }
 }
 
-try {
-  const [figures, events, webhook] = await Promise.all([
-    call("GET", "crm/reputation"), call("GET", "crm/changes"), call("GET", "crm/webhook-state"),
-  ]);
-  const { days, total, limits, senders, providers } = figures;
-  document.getElementById("span").textContent = `${figures.from} to ${figures.to}`;
+/** The charts and their tables; a word in their place where there is nothing to draw. */
+function draw({ days, total, limits, senders, providers }) {
+  const isEmpty = COLUMNS.every(([name]) => !total[name]);
+  document.getElementById("nothing").hidden = !isEmpty;
+  document.getElementById("drawn").hidden = isEmpty;
+  if (isEmpty) return;
   messages(days);
   rates("bounces", "Bounce rate by day", "bounce_rate", limits.bounce, days, total);
   rates("complaints", "Complaint rate by day", "complaint_rate", limits.complaint, days, total);
   table("days", "By day", "Day", days.filter((day) => COLUMNS.some(([name]) => day[name])).map((day) => [day.date, day]));
   table("senders", "By sending domain", "Domain", senders.map((sender) => [sender.domain || "unknown", sender]));
   table("providers", "By mailbox provider", "Provider", providers.map((one) => [PROVIDERS[one.provider], one]));
+}
+
+const span = document.getElementById("span");
+try {
+  const [figures, events, webhook] = await Promise.all([
+    call("GET", "crm/reputation"), call("GET", "crm/changes"), call("GET", "crm/webhook-state"),
+  ]);
+  span.textContent = `${figures.from} to ${figures.to}`;
+  draw(figures);
   changes(events, webhook);
+  document.getElementById("figures").hidden = false;
 } catch (error) {
+  span.textContent = "";
   const problem = document.getElementById("page-problem");
   problem.textContent = error.message;
   problem.hidden = false;
