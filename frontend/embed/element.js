@@ -40,7 +40,7 @@ export class LeadLight extends HTMLElement {
     root.adoptedStyleSheets = [sheet];
     const button = bubble.cloneNode();
     root.append(button);
-    this.#row = { host: this, root, button, states: this.attachInternals().states, tone: "loading" };
+    this.#row = { host: this, root, button, states: this.attachInternals().states };
   }
 
   get lead() { return this.getAttribute("lead"); }

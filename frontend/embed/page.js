@@ -91,12 +91,13 @@ function number(given) {
 
 const faces = new Map();
 
+const code = (given) => String(given ?? "");
+
 /** The face of a status. */
 function faceOf({ status, reason, cause }) {
-  const codes = [status, reason, cause].map((code) => code ?? "");
-  const key = codes.join();
+  const key = `${status},${reason},${cause}`;
   let face = faces.get(key);
-  if (face === undefined) faces.set(key, face = bubbles.face(...codes.map(String)));
+  if (face === undefined) faces.set(key, face = bubbles.face(code(status), code(reason), code(cause)));
   return face;
 }
 
@@ -162,14 +163,17 @@ export function whenWorthIt(tag, upgrade) {
 /** Loads the first module and lets the elements that wait for it in. */
 export function load(tag = "lead-light") {
   loading ??= (async () => {
-    const wasm = instantiate(BUBBLES, bubbles.imports(), bubbles.begin);
+    // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
+    const wasm = WebAssembly.instantiate(Uint8Array.from(BUBBLES, (letter) => letter.charCodeAt()), { a: bubbles.imports() });
     // Whoever awaits it hears of its failure; until then it is no news.
     wasm.catch(() => {});
     // The page's script may still configure, and the parser lets microtasks run between two elements.
     await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
     const hosts = [...new Set([...document.querySelectorAll(tag), ...[...waiting].map(({ host }) => host)])];
     const early = first(hosts);
-    await Promise.all([wasm, language(hosts[0] ?? document.documentElement).ready]);
+    // The names of the bubbles may come later than their shapes and colours.
+    language(hosts[0] ?? document.documentElement);
+    bubbles.begin((await wasm).instance.exports);
     running = true;
     const given = presets;
     presets = [];
@@ -180,7 +184,7 @@ export function load(tag = "lead-light") {
     addEventListener("online", wake);
     document.addEventListener("visibilitychange", wake);
     if (settings.preload) loadPopover();
-    else (globalThis.requestIdleCallback ?? setTimeout)(loadPopover);
+    else requestAnimationFrame(() => { (globalThis.requestIdleCallback ?? setTimeout)(loadPopover); });
     setTimeout(hint, UNCONFIGURED_MS);
   })().catch(async (error) => {
     broken = error;
@@ -200,17 +204,16 @@ function retry() {
   return load();
 }
 
-const wake = () => document.hidden || attempt(bubbles.wake);
+function wake() {
+  if (document.hidden) return;
+  if (rows.some((row) => row && !row.language.texts)) relabel();
+  attempt(bubbles.wake);
+}
 
 function hint() {
   if (!set || !rows.some((row) => row?.tone === "loading")) return;
   console.warn("<lead-light>: call configure({ endpoint, getToken }), or setStatuses([…]).");
   attempt(bubbles.unconfigured);
-}
-
-async function instantiate(url, imports, use) {
-  const { instance } = await WebAssembly.instantiateStreaming(fetch(new URL(url, import.meta.url)), { a: imports });
-  use(instance.exports);
 }
 
 // Words
@@ -227,6 +230,8 @@ function language(element) {
   return found;
 }
 
+const whenIdle = (act) => (globalThis.requestIdleCallback ? requestIdleCallback(act, { timeout: 200 }) : setTimeout(act));
+
 function fetchLanguage(tag) {
   let locale;
   try {
@@ -235,14 +240,20 @@ function fetchLanguage(tag) {
     locale = new Intl.Locale("en");
   }
   const name = locale.language in TEXTS ? locale.language : "en";
-  const found = { tag: name, locale: locale.language === name ? locale : name, looks: [] };
+  const found = { tag: name, locale: locale.language === name ? locale : name, names: [] };
   found.dir = name === "ar" ? "rtl" : "ltr";
   found.ready = fetch(new URL(TEXTS[name], import.meta.url)).then(async (response) => {
     found.texts = await response.json();
-    for (const row of rows) if (row?.language === found) paint(row.slot, row.face);
+    // What can be seen is drawn first; the names are for screen readers.
+    whenIdle(() => attempt(() => {
+      for (const row of rows) if (row?.language === found) paint(row.slot, row.face);
+      replay();
+    }));
   });
-  // Whoever waits for it hears of its failure.
-  found.ready.catch(() => languages.delete(tag));
+  found.ready.catch((error) => {
+    languages.delete(tag);
+    for (const row of rows) if (row?.language === found) fail(row, error);
+  });
   return found;
 }
 
@@ -334,6 +345,18 @@ export const soon = () => {
   (document.readyState === "loading" ? setTimeout : queueMicrotask)(() => attempt(() => bubbles.flush()));
 };
 
+let trying;
+/** The longest that a timer can wait. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+export const later = (ms) => {
+  clearTimeout(trying);
+  // Where nobody looks nothing is asked: coming back asks anyway.
+  trying = setTimeout(() => document.hidden || attempt(bubbles.try_again), Math.min(ms, LONGEST_MS));
+};
+
+export const chance = () => Math.random();
+
 let observer;
 
 export function watch(slot) {
@@ -349,16 +372,16 @@ export function watch(slot) {
   observer.observe(rows[slot].host);
 }
 
+const tones = [];
+
 export function paint(slot, face) {
   const row = rows[slot];
   row.face = face;
   popover?.refreshed(slot);
-  const { language, host: { label } } = row;
-  const look = (language.looks[face] ??= language.texts && {
-    tone: bubbles.tone(face),
-    name: named(language, face),
-  });
-  if (look) draw(row, look.tone, label?.trim() ? fill(word(language, "name.lead"), { lead: label.trim(), status: look.name }) : look.name);
+  const { language } = row;
+  const status = (language.names[face] ??= language.texts && named(language, face));
+  const lead = status && row.host.label?.trim();
+  draw(row, tones[face] ??= bubbles.tone(face), lead ? fill(word(language, "name.lead"), { lead, status }) : status);
 }
 
 function named(language, face) {
@@ -366,13 +389,14 @@ function named(language, face) {
   return reason ? fill(word(language, "name.reason"), { status, reason }) : status;
 }
 
+/** Gives a bubble its look, and its name if that is there already. */
 function draw(row, tone, name) {
   if (row.tone !== tone) {
-    mark(row, row.tone, false);
+    if (row.tone) mark(row, row.tone, false);
     mark(row, tone, true);
     row.button.className = row.tone = tone;
   }
-  row.button.ariaLabel = name;
+  if (name) row.button.ariaLabel = name;
   if (row.isBroken) row.button.title = row.isBroken = "";
 }
 
@@ -434,7 +458,7 @@ function hear(event) {
   const row = rowOf(event.target);
   const kind = row?.slot !== undefined && HEARD[event.type](event, row);
   if (!kind) return;
-  if (popover) popover.hear(kind, row.slot, event);
+  if (popover && row.language.texts) popover.hear(kind, row.slot, event);
   else gesture(kind, row.slot);
 }
 
@@ -443,30 +467,47 @@ let popover;
 let coming;
 let heard = [];
 
-/** Tells the second module what somebody did; now, or when it is there. */
+/** Tells the second module what somebody did; now, or when it and the words are there. */
 export function gesture(kind, slot) {
-  if (popover) popover.gesture(kind, slot);
-  else if (kind !== "hide") {
+  if (kind === "hide") {
+    heard = heard.filter(([, other]) => other !== slot);
+    popover?.gesture(kind, slot);
+  } else if (popover && rows[slot].language.texts) popover.gesture(kind, slot);
+  else {
     heard.push([kind, slot]);
     loadPopover();
-  } else heard = heard.filter(([, other]) => other !== slot);
+  }
 }
+
+function replay() {
+  if (popover) for (const [kind, slot] of heard.splice(0)) gesture(kind, slot);
+}
+
+/** How often the second module was lost, or did not come. */
+let losses = 0;
 
 /** The second module is of no use any longer: it has trapped where it found itself wrong. The next intent starts it anew. */
 function lost(error, row) {
   popover = coming = undefined;
+  losses += 1;
   if (row) fail(row, error);
   else console.error(error);
 }
 
 function loadPopover() {
-  coming ??= import(new URL(POPOVER, import.meta.url)).then(async (hands) => {
-    const { name, reason, see, refresh, fault } = bubbles;
-    await hands.begin({ lost, settings, rows, leads, word, fill, mark, dispatch, post, attempt, instantiate, checked, name, reason, see, refresh, fault });
+  // By a name of its own each time: nothing is left of one that was lost, and some browsers remember that a script did not come.
+  coming ??= import(new URL(losses ? `${POPOVER}?${losses}` : POPOVER, import.meta.url)).then(async (hands) => {
+    await hands.begin({
+      lost, settings, rows, leads, word, fill, mark, dispatch, post, attempt, checked,
+      // Named one by one, so that nothing else has to be kept for it.
+      name: bubbles.name, reason: bubbles.reason, see: bubbles.see, refresh: bubbles.refresh, meaning: bubbles.meaning,
+    });
     popover = hands;
-    for (const [kind, slot] of heard.splice(0)) popover.gesture(kind, slot);
+    for (const row of rows) if (row?.isBroken) paint(row.slot, row.face);
+    replay();
   }).catch((error) => {
     coming = undefined;
+    losses += 1;
     for (const [, slot] of heard.splice(0)) {
       // What the popover would say first, in the browser's own way.
       const row = rows[slot];

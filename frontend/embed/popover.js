@@ -28,20 +28,26 @@ let lifting;
 /** Starts the module with what `page.js` has. */
 export async function begin(given) {
   page = given;
-  await page.instantiate(WASM, module.imports(), (exports) => module.begin(guarded(exports)));
+  const { instance } = await WebAssembly.instantiateStreaming(fetch(new URL(WASM, import.meta.url)), { a: module.imports() });
+  module.begin(guarded(instance.exports));
   module.start(surface);
 }
 
 /** The module's exports, called so that nothing they throw reaches the page: Yew is called by the browser too. */
 function guarded(exports) {
+  let lost = false;
   const guard = (call) => (...given) => {
+    // What was on its way to it, from a timer or a promise, comes to nothing, which is a number to the glue.
+    if (lost) return 0;
     try {
       return call(...given);
     } catch (error) {
+      lost = true;
       const broken = row;
       leave();
+      if (broken) page.dispatch(broken, "lead-light-close");
       page.lost(error, broken);
-      return undefined;
+      return 0;
     }
   };
   const entries = Object.entries(exports);
@@ -189,9 +195,12 @@ const told = (slot) => page.leads[page.rows[slot]?.lead]?.status;
 export const face = (slot) => page.rows[slot]?.face ?? 0;
 export const lead = (slot) => page.rows[slot]?.lead;
 export const field = (slot, name) => {
-  const value = name === "fault" ? page.fault(slot) : told(slot)?.[name];
+  const value = told(slot)?.[name];
   return typeof value === "string" ? value : undefined;
 };
+export const meaning = (slot) => page.meaning(slot);
+// Of a kind that this version does not know, no reason is known either.
+export const reason = (slot) => (page.reason(face(slot)) ? field(slot, "reason") : undefined);
 export const time = (slot, name) => Date.parse(told(slot)?.[name]);
 export const flag = (slot, name) => told(slot)?.[name] === true;
 export const see = (slot) => page.see(slot);

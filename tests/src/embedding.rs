@@ -2,6 +2,8 @@
 //! that come and go.
 
 use fantoccini::key::Key;
+use leadlight_dev::progress::Progress;
+use leadlight_dev::widget;
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Tree};
@@ -499,8 +501,10 @@ async fn each_trouble_has_its_own_quiet_face() {
     let stack = demo().await;
     let host = Host::start(&stack).await;
     let person = Browser::open(host.origin.clone()).await;
-    // The network as the page sees it; `answers` are the statuses that it gives, the last for ever.
-    let script = "window.asked = 0;
+    // The network as the page sees it; `answers` are the statuses that it gives, the last for ever. A page that nobody looks at tries
+    // nothing by itself.
+    let script = "Object.defineProperty(document, 'hidden', { get: () => true });
+        window.asked = 0;
         window.tokens = 0;
         window.answers = JSON.parse(decodeURIComponent(location.search.slice(1)));
         window.fetch = ((fetch) => async (resource, init) => {
@@ -576,6 +580,14 @@ async fn each_trouble_has_its_own_quiet_face() {
     for (answers, name, words, code, [requests, tokens]) in cases {
         person.go(&format!("/trouble?{answers}")).await;
         let node = person.see(name, bubble(name)).await;
+        let (_, word) = name.rsplit_once(' ').unwrap();
+        let state = match word {
+            "Active" => "active",
+            "loading" => "loading",
+            _ => "failed",
+        };
+        let matches = format!("document.querySelector('lead-light').matches(':state({state})')");
+        assert_eq!(person.ask(&matches).await, json!(true), "{state}");
         let counted = person.ask("[asked, tokens]").await;
         assert_eq!(counted, json!([requests, tokens]), "{answers}");
         let codes = person
@@ -607,6 +619,172 @@ async fn each_trouble_has_its_own_quiet_face() {
         }
         assert_eq!(person.uncaught().await, json!([]), "{answers}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_that_goes_while_it_has_the_focus_leaves_the_popover_open() {
+    let stack = demo().await;
+    let host = Host::start(&stack).await;
+    let person = Browser::open(host.origin.clone()).await;
+    let script = format!("{PRESET} window.light = document.querySelector('lead-light');");
+    let body = "<lead-light lead=a label=Ada></lead-light>";
+    host.page("/focus", POLICY, body, &script);
+    person.go("/focus").await;
+    person.see("the bubble", bubble(A)).await;
+    person.ask("void light.show()").await;
+    person
+        .see("the focus on the provider's words", |tree| {
+            let focused = tree.popover()?.focused().cloned()?;
+            (focused.role == "DisclosureTriangle").then_some(())
+        })
+        .await;
+    // What the provider said belongs to an address that the lead no longer has.
+    person
+        .ask(
+            "void setStatuses([{ lead: 'a', status: 'blocklisted', standing: 'active', reason: 'undeliverable',
+                cause: 'no_mail_server', resolution: 'check_again', may_check_again: true, held: true }])",
+        )
+        .await;
+    let popover = person
+        .see("what is left to say", |tree| {
+            tree.popover()
+                .filter(|popover| popover.words().contains("former address"))
+        })
+        .await;
+    assert!(popover.focused().is_some(), "{popover:?}");
+    let types = person.ask("seen.map(({ type }) => type)").await;
+    assert_eq!(types, json!(["open"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_comes_back_by_itself_and_not_before_the_server_said() {
+    let stack = demo().await;
+    let host = Host::start(&stack).await;
+    let person = Browser::open(host.origin.clone()).await;
+    let script = "window.times = [];
+        window.fetch = ((fetch) => async (resource, init) => {
+            if (!String(resource).includes('/v1/')) return fetch(resource, init);
+            times.push(performance.now());
+            if (times.length === 1) return new Response('{}', { status: 429, headers: { 'retry-after': '4' } });
+            if (times.length === 2) return new Response('{}', { status: 503 });
+            return Response.json({ statuses: [{ lead: 'a', status: 'active', standing: 'active' }] });
+        })(window.fetch);
+        configure({ endpoint: '{api}', token: 'none' });";
+    let body = "<lead-light lead=a label=Ada></lead-light>";
+    host.page("/again", POLICY, body, script);
+    person.go("/again").await;
+    let failed = "Ada: Status not available";
+    person.see("that it failed", bubble(failed)).await;
+    // Nobody does anything.
+    person.see("that it is back", bubble("Ada: Active")).await;
+    let waits = person
+        .ask("[times[1] - times[0], times[2] - times[1]]")
+        .await;
+    let [first, second]: [f64; 2] = serde_json::from_value(waits).unwrap();
+    assert!((4_000.0..8_000.0).contains(&first), "waited {first} ms");
+    assert!((2_000.0..12_000.0).contains(&second), "waited {second} ms");
+    assert_eq!(person.ask("times.length").await, json!(3));
+    let told = person.ask("seen.map(({ detail }) => detail.code)").await;
+    assert_eq!(told, json!(["busy", "unavailable"]), "each once");
+    assert_eq!(person.uncaught().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_popover_that_breaks_says_so_and_the_next_press_starts_it_anew() {
+    let stack = demo().await;
+    let host = Host::start(&stack).await;
+    let person = Browser::open(host.origin.clone()).await;
+    // What the module calls in the middle of drawing fails as it would itself.
+    let script = format!(
+        "{PRESET}
+        window.trap = true;
+        const {{ get }} = Object.getOwnPropertyDescriptor(Intl.DateTimeFormat.prototype, 'format');
+        Object.defineProperty(Intl.DateTimeFormat.prototype, 'format', {{ get() {{
+            if (trap) throw new WebAssembly.RuntimeError('unreachable');
+            return get.call(this);
+        }} }});"
+    );
+    let body =
+        "<lead-light lead=a label=Ada></lead-light><lead-light lead=b label=Bob></lead-light>";
+    host.page("/trap", POLICY, body, &script);
+    person.go("/trap").await;
+    let node = person.see("the bubble", bubble(A)).await;
+    person.press(&node).await;
+    let broken = "Ada: Email status is not available in this page.";
+    let node = person.see("that it says so", bubble(broken)).await;
+    person.see("no popover", closed).await;
+    let told = person
+        .ask("seen.map(({ type, detail }) => detail.code ?? type)")
+        .await;
+    assert_eq!(told, json!(["open", "close", "unsupported"]));
+    person
+        .see("the other bubble as it was", bubble("Bob: Active"))
+        .await;
+
+    person.ask("void (trap = false)").await;
+    person.press(&node).await;
+    let popover = person.see("Check again", offered).await;
+    assert!(popover.words().contains("Since"), "{popover:?}");
+    person.see("the bubble as it was", bubble(A)).await;
+    // It works as if nothing had happened, and nothing of the broken one answers too.
+    person
+        .press(&popover.find("button", "Check again").unwrap())
+        .await;
+    let types = "seen.map(({ type }) => type)";
+    assert_eq!(
+        person.ask(types).await,
+        json!(["open", "close", "error", "open", "check"])
+    );
+    person.key(Key::Escape).await;
+    person.see("it closed", closed).await;
+    assert_eq!(person.uncaught().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_drawn_by_yew_too_hears_nothing_of_ours() {
+    let stack = demo().await;
+    let host = Host::start(&stack).await;
+    let person = Browser::open(host.origin.clone()).await;
+    let built = tokio::task::spawn_blocking(|| widget::yew_host(&Progress::silent()));
+    let built = built.await.unwrap().unwrap();
+    for (name, kind) in [
+        ("yew_host.js", "text/javascript"),
+        ("yew_host_bg.wasm", "application/wasm"),
+    ] {
+        let file = std::fs::read(built.join(name)).unwrap();
+        host.put(&format!("/{name}"), kind, file);
+    }
+    // The page's own application comes first, and has its listeners above the bubble when that is defined.
+    let script = format!(
+        "{PRESET} await (await import('/yew_host.js')).default({{ module_or_path: '/yew_host_bg.wasm' }});"
+    );
+    let policy = POLICY.replace("connect-src", "connect-src 'self'");
+    host.page("/yew", &policy, "<main id=app></main>", &script);
+    person.go("/yew").await;
+    let node = person.see("the bubble", bubble(A)).await;
+    let counted = "document.querySelector('#count').textContent";
+    person.click("#count").await;
+    assert_eq!(person.ask(counted).await, json!("1"), "the page works");
+
+    person.point_at("lead-light").await;
+    person.see("a preview", Tree::popover).await;
+    person.press(&node).await;
+    let popover = person.see("Check again", offered).await;
+    person
+        .press(&popover.find("button", "Check again").unwrap())
+        .await;
+    let types = "seen.map(({ type }) => type)";
+    assert_eq!(person.ask(types).await, json!(["open", "check"]));
+    assert_eq!(person.ask(counted).await, json!("1"), "it heard ours");
+    // Its own redrawing leaves the open popover alone.
+    person
+        .ask("void document.querySelector('#count').click()")
+        .await;
+    assert_eq!(person.ask(counted).await, json!("2"));
+    person.see("the popover still", Tree::popover).await;
+    person.key(Key::Escape).await;
+    person.see("it closed", closed).await;
+    assert_eq!(person.uncaught().await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -221,11 +221,10 @@ async fn names(person: &Browser, group: &str) -> Vec<String> {
     serde_json::from_value(person.ask(&format!("gallery.{group}")).await).unwrap()
 }
 
-/// The names of all states, in the order of the page. The flows of Check again look at how a press fails.
+/// The names of all states, in the order of the page.
 async fn every(person: &Browser) -> Vec<String> {
     let mut all = names(person, "known").await;
     all.extend(names(person, "faults").await);
-    all.retain(|name| !["failed", "too_often"].contains(&name.as_str()));
     all
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Host {
 struct File {
     kind: &'static str,
     policy: Option<String>,
-    text: String,
+    octets: Vec<u8>,
 }
 
 impl Host {
@@ -81,14 +81,25 @@ impl Host {
             Object.assign(window, { configure, setStatuses, LeadLight });";
         let script = format!("{begin}\n{script}");
         let policy = (!policy.is_empty()).then(|| self.filled(policy));
-        self.put(path, "text/html", policy, &html);
-        self.put(&format!("{path}.js"), "text/javascript", None, &script);
+        self.keep(path, "text/html", policy, self.filled(&html).into_bytes());
+        self.put(
+            &format!("{path}.js"),
+            "text/javascript",
+            self.filled(&script),
+        );
     }
 
-    /// A file as it is, `{cdn}`, `{api}` and `{token}` filled in.
-    pub(crate) fn put(&self, path: &str, kind: &'static str, policy: Option<String>, text: &str) {
-        let text = self.filled(text);
-        let file = File { kind, policy, text };
+    /// A file as it is.
+    pub(crate) fn put(&self, path: &str, kind: &'static str, file: impl Into<Vec<u8>>) {
+        self.keep(path, kind, None, file.into());
+    }
+
+    fn keep(&self, path: &str, kind: &'static str, policy: Option<String>, octets: Vec<u8>) {
+        let file = File {
+            kind,
+            policy,
+            octets,
+        };
         self.files.lock().unwrap().insert(path.to_owned(), file);
     }
 
@@ -117,7 +128,7 @@ async fn serve(State(files): State<Files>, Path(path): Path<String>) -> Response
     let Some(file) = files.lock().unwrap().get(&format!("/{path}")).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let mut response = ([(header::CONTENT_TYPE, file.kind)], file.text).into_response();
+    let mut response = ([(header::CONTENT_TYPE, file.kind)], file.octets).into_response();
     if let Some(policy) = file.policy {
         let policy = HeaderValue::from_str(&policy).unwrap();
         response

@@ -52,6 +52,20 @@ fn the_package_installs_and_is_complete() {
 }
 
 #[test]
+fn a_page_loads_no_more_than_its_budget() {
+    let folder = widget::build(&Progress::silent()).unwrap();
+    let sizes = widget::sizes(&folder).unwrap();
+    let brotli = |what: &str| -> usize {
+        let line = sizes.lines().find(|line| line.ends_with(what)).unwrap();
+        line.split_whitespace().nth(2).unwrap().parse().unwrap()
+    };
+    let first = brotli("before the first bubble, in English");
+    assert!(first <= 16 * 1024, "{sizes}");
+    let all = brotli("in all");
+    assert!(first < all && all <= 48 * 1024, "{sizes}");
+}
+
+#[test]
 fn both_entries_are_modules_that_node_can_parse() {
     // They are not run: what they are made of is there in a page only.
     let project = Project::new();

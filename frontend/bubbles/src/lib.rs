@@ -30,6 +30,10 @@ extern "C" {
     fn soon();
     /// Asks the server for the statuses of `leads`; [`answer`] hears what came of it.
     fn ask(request: u32, leads: Vec<u32>);
+    /// Calls [`try_again`] after this many milliseconds, instead of when it was last asked to.
+    fn later(ms: f64);
+    /// A number from 0 to 1, another each time.
+    fn chance() -> f64;
     /// Calls [`see`] when somebody scrolls to the row.
     fn watch(slot: u32);
     /// What was told of the lead just now is what is known of it.
@@ -106,6 +110,14 @@ pub fn wake() {
     flush_soon();
 }
 
+/// What failed is tried again: the time for it has come.
+#[wasm_bindgen]
+pub fn try_again() {
+    let now = now();
+    with(|statuses| statuses.try_again(now));
+    flush_soon();
+}
+
 /// The page has new settings: what failed is tried again.
 #[wasm_bindgen]
 pub fn configured() {
@@ -179,15 +191,21 @@ pub fn answer(request: u32, status: u16, retry_at: f64, leads: &[u32], faces: &[
         .map(|(lead, face)| (*lead, Face::from_number(*face)))
         .collect();
     let reply = Trouble::check(status, retry_at).map(|()| told.as_slice());
-    tell(&with(|statuses| statuses.answer(request, reply, now)));
+    let chance = chance();
+    tell(&with(|statuses| {
+        statuses.answer(request, reply, now, chance)
+    }));
+    if let Some(due) = with(|statuses| statuses.due()) {
+        later(due - now);
+    }
 }
 
-/// What went wrong, if there is no status.
+/// The key of the sentence that says what a row shows.
 #[wasm_bindgen]
 #[must_use]
-pub fn fault(slot: u32) -> Option<String> {
-    let (_, fault) = with(|statuses| statuses.view(slot));
-    fault.map(|fault| fault.code().to_owned())
+pub fn meaning(slot: u32) -> String {
+    let (face, fault) = with(|statuses| statuses.view(slot));
+    face.meaning(fault)
 }
 
 /// The class and custom state of a face.
@@ -224,7 +242,7 @@ fn tell(changes: &[Change]) {
         for slot in &change.slots {
             if change.replaced {
                 changed(*slot);
-            } else if let Some(fault) = change.fault {
+            } else if let Some(fault) = change.fault.filter(|_| !change.repeated) {
                 failed(*slot, fault.code(), fault.sentence());
             }
         }

@@ -12,6 +12,9 @@ use leadlight_view::fault::{Fault, Trouble};
 pub(crate) const FRESH_MS: f64 = 60_000.0;
 /// How long a failure is left alone, in milliseconds, so that moving over many bubbles asks no faster than this.
 pub(crate) const RETRY_MS: f64 = 2_000.0;
+/// How often in a row what failed is tried again by itself; each wait is twice the one before. After two minutes or so it is up to
+/// people, or to the network when it comes back.
+const TRIES: i32 = 5;
 /// How many leads more than were left last time are remembered before those out of sight are forgotten.
 const MOST_UNSHOWN: usize = 2_000;
 /// How many rows are asked about wherever they are. Those beyond are asked about when somebody scrolls to them.
@@ -34,6 +37,8 @@ pub(crate) struct Change {
     pub(crate) replaced: bool,
     /// What went wrong, if nothing is known.
     pub(crate) fault: Option<Fault>,
+    /// Whether that is what the page was told before, and only has shown again.
+    pub(crate) repeated: bool,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +47,8 @@ struct Entry {
     trouble: Option<(f64, Trouble)>,
     /// Whether it is queued or asked for.
     asked: bool,
+    /// Whether that is because it failed, and the page knows.
+    again: bool,
     slots: Vec<Slot>,
     /// Whether the page has a lead of this number.
     used: bool,
@@ -61,6 +68,8 @@ struct Row {
     lead: Option<Lead>,
     /// Whether it may be asked about without being looked at.
     seen: bool,
+    /// Whether the page was told nothing of it yet.
+    new: bool,
 }
 
 #[derive(Debug)]
@@ -80,25 +89,25 @@ pub(crate) struct Statuses {
     connected: usize,
     used: usize,
     queue: Vec<Lead>,
-    /// The rows that the page was told nothing of yet.
-    new: Vec<Slot>,
     under_way: Vec<Batch>,
     /// The number of the last request.
     requests: u32,
     /// How many leads were left when those out of sight were last forgotten.
     kept: usize,
+    /// When to try again what failed.
+    due: Option<f64>,
+    /// How often that was done since something else happened.
+    tries: i32,
 }
 
 impl Statuses {
     /// A row of `lead` appeared, or was given to it. Says whether it is to be watched: whether to ask about it is decided when
     /// somebody scrolls to it.
     pub(crate) fn connect(&mut self, slot: Slot, lead: Option<Lead>, now: f64) -> bool {
-        if at(&mut self.rows, slot).is_none_or(|row| row.lead != lead) {
-            self.new.push(slot);
-        }
+        let new = at(&mut self.rows, slot).is_none_or(|row| row.new || row.lead != lead);
         self.disconnect(slot);
         let seen = self.connected < MOST_UNSEEN;
-        *at(&mut self.rows, slot) = Some(Row { lead, seen });
+        *at(&mut self.rows, slot) = Some(Row { lead, seen, new });
         self.connected += 1;
         let Some(lead) = lead else { return false };
         let entry = self.entry(lead);
@@ -163,11 +172,31 @@ impl Statuses {
 
     /// Queues every lead that was seen and is not known well enough.
     pub(crate) fn want_seen(&mut self, now: f64) {
-        let rows = self.rows.iter().flatten().filter(|row| row.seen);
-        let leads: Vec<Lead> = rows.filter_map(|row| row.lead).collect();
-        for lead in leads {
+        self.tries = 0;
+        for lead in self.seen() {
             self.want(lead, now);
         }
+    }
+
+    /// Queues every lead that was seen and could not be read: the time that [`Statuses::due`] named has come.
+    pub(crate) fn try_again(&mut self, now: f64) {
+        self.due = None;
+        self.tries += 1;
+        for lead in self.seen() {
+            let entry = self.entry(lead);
+            let passes = entry
+                .trouble
+                .is_some_and(|(_, trouble)| trouble.fault.passes());
+            if passes && !entry.asked {
+                entry.again = true;
+                self.want(lead, now);
+            }
+        }
+    }
+
+    fn seen(&self) -> Vec<Lead> {
+        let rows = self.rows.iter().flatten().filter(|row| row.seen);
+        rows.filter_map(|row| row.lead).collect()
     }
 
     /// Queues the lead of a row, however well it is known.
@@ -187,6 +216,7 @@ impl Statuses {
 
     /// Forgets all failures: the page has new credentials.
     pub(crate) fn forgive(&mut self) {
+        self.due = None;
         for entry in &mut self.leads {
             entry.trouble = None;
         }
@@ -217,12 +247,14 @@ impl Statuses {
 
     /// A request is answered with the faces of some leads. One that nobody waits for any longer changes nothing.
     ///
-    /// A lead of which something newer is known keeps that: its recheck may have overtaken this answer.
+    /// A lead of which something newer is known keeps that: its recheck may have overtaken this answer. What could not be read is
+    /// tried again after a while, which `chance`, from 0 to 1, makes longer, so that many pages do not come back at once.
     pub(crate) fn answer(
         &mut self,
         request: u32,
         reply: Result<&[(Lead, Face)], Trouble>,
         now: f64,
+        chance: f64,
     ) -> Vec<Change> {
         let index = self
             .under_way
@@ -236,9 +268,11 @@ impl Statuses {
             Err(trouble) => (&[][..], trouble),
         };
         let mut changes = Vec::with_capacity(batch.leads.len());
+        let mut failed = false;
         for lead in batch.leads {
             let entry = self.entry(lead);
             entry.asked = false;
+            let again = std::mem::take(&mut entry.again);
             let overtaken = entry
                 .known
                 .is_some_and(|known| known.read_at > batch.sent_at);
@@ -247,15 +281,39 @@ impl Statuses {
                 Some(_) if overtaken => entry.change(),
                 Some((_, face)) => entry.learn(lead, *face, now, false),
                 None => {
-                    entry.trouble = Some((now, trouble));
-                    entry.change()
+                    failed = true;
+                    let before = entry.trouble.replace((now, trouble));
+                    let same = before.is_some_and(|(_, before)| before.fault == trouble.fault);
+                    Change {
+                        repeated: again && same,
+                        ..entry.change()
+                    }
                 }
             });
         }
         for change in changes.iter().filter(|change| change.fault.is_some()) {
-            self.new.retain(|slot| !change.slots.contains(slot));
+            for slot in &change.slots {
+                if let Some(row) = at(&mut self.rows, *slot) {
+                    row.new = false;
+                }
+            }
+        }
+        if !failed {
+            self.tries = 0;
+        } else if trouble.fault.passes() && self.tries < TRIES {
+            let wait = RETRY_MS * (1.0 + chance);
+            let at = match trouble.retry_at {
+                Some(at) => at + wait - RETRY_MS,
+                None => now + wait * 2_f64.powi(self.tries),
+            };
+            self.due = Some(self.due.map_or(at, |due| due.max(at)));
         }
         changes
+    }
+
+    /// When to call [`Statuses::try_again`].
+    pub(crate) fn due(&self) -> Option<f64> {
+        self.due
     }
 
     /// Gives up everything that is queued or under way, until the failures are forgotten.
@@ -267,7 +325,7 @@ impl Statuses {
         self.take_requests(now);
         let mut changes = Vec::new();
         while let Some(request) = self.under_way.first().map(|batch| batch.request) {
-            changes.extend(self.answer(request, Err(trouble), now));
+            changes.extend(self.answer(request, Err(trouble), now, 0.0));
         }
         changes
     }
@@ -284,16 +342,19 @@ impl Statuses {
                 let Change { face, fault, .. } = self.entry(lead).change();
                 (face, fault)
             }
-            None => (Face::Failed, Some(Fault::InvalidLead)),
+            None => (Face::FAILED, Some(Fault::InvalidLead)),
         }
     }
 
     /// The rows that appeared, or were given to another lead, since this was last asked, and have failed already.
     pub(crate) fn take_failed(&mut self) -> Vec<(Slot, Fault)> {
-        let mut new = std::mem::take(&mut self.new);
-        new.sort_unstable();
-        new.dedup();
-        new.retain(|slot| at(&mut self.rows, *slot).is_some());
+        let rows = (0..).zip(&mut self.rows);
+        let new: Vec<Slot> = rows
+            .filter_map(|(slot, row)| {
+                let row = row.as_mut()?;
+                std::mem::take(&mut row.new).then_some(slot)
+            })
+            .collect();
         new.into_iter()
             .filter_map(|slot| Some((slot, self.view(slot).1?)))
             .collect()
@@ -329,12 +390,13 @@ impl Entry {
     }
 
     fn change(&self) -> Change {
-        let trouble = self.trouble.filter(|_| !self.asked && self.known.is_none());
+        let is_shown = !self.asked || self.again;
+        let trouble = self.trouble.filter(|_| is_shown && self.known.is_none());
         let fault = trouble.map(|(_, trouble)| trouble.fault);
         let unknown = if fault.is_some() {
-            Face::Failed
+            Face::FAILED
         } else {
-            Face::Loading
+            Face::LOADING
         };
         Change {
             slots: self.slots.clone(),
@@ -342,6 +404,7 @@ impl Entry {
             learned: None,
             replaced: false,
             fault,
+            repeated: false,
         }
     }
 }
@@ -358,12 +421,13 @@ fn at<T: Default>(list: &mut Vec<T>, number: u32) -> &mut T {
 
 #[cfg(test)]
 mod tests {
-    use leadlight::lead::{LeadId, Standing, Status};
+    use leadlight::lead::LeadId;
 
     use super::*;
 
-    const ACTIVE: Face = Face::Status(Status::Standing(Standing::Active));
-    const SOFT: Face = Face::Status(Status::SoftBouncing);
+    // Which statuses they are is nothing to what is tested here.
+    const ACTIVE: Face = Face::from_number(4);
+    const SOFT: Face = Face::from_number(7);
     const A: Lead = 7;
     const B: Lead = 8;
 
@@ -384,7 +448,7 @@ mod tests {
     fn showing(lead: Lead, face: Face) -> Statuses {
         let mut statuses = Statuses::default();
         assert_eq!(show(&mut statuses, 0.0, 0, &[lead]), [(1, vec![lead])]);
-        statuses.answer(1, Ok(&[(lead, face)]), 10.0);
+        statuses.answer(1, Ok(&[(lead, face)]), 10.0, 0.0);
         statuses
     }
 
@@ -394,7 +458,7 @@ mod tests {
         let requests = show(&mut statuses, 0.0, 0, &[A, B, A]);
         assert_eq!(requests, [(1, vec![A, B])]);
         assert_eq!(show(&mut statuses, 1.0, 3, &[A]), [], "it is on its way");
-        let changes = statuses.answer(1, Ok(&[(A, ACTIVE)]), 2.0);
+        let changes = statuses.answer(1, Ok(&[(A, ACTIVE)]), 2.0, 0.0);
         assert_eq!(changes[0].slots, [0, 2, 3], "all its rows are drawn");
     }
 
@@ -453,7 +517,7 @@ mod tests {
         assert_eq!(statuses.view(0), (ACTIVE, None));
         statuses.refresh(0);
         assert_eq!(statuses.take_requests(1.0), [(1, vec![A])]);
-        let changes = statuses.answer(1, Ok(&[(A, SOFT)]), 2.0);
+        let changes = statuses.answer(1, Ok(&[(A, SOFT)]), 2.0, 0.0);
         assert!(changes[0].replaced);
         assert_eq!(statuses.view(0), (SOFT, None));
     }
@@ -462,21 +526,21 @@ mod tests {
     fn a_failure_is_left_alone_for_a_while_and_tried_again_on_the_next_intent() {
         let mut statuses = Statuses::default();
         show(&mut statuses, 0.0, 0, &[A]);
-        let changes = statuses.answer(1, Err(Fault::Offline.into()), 100.0);
+        let changes = statuses.answer(1, Err(Fault::Offline.into()), 100.0, 0.0);
         assert_eq!(changes[0].fault, Some(Fault::Offline));
-        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::Offline)));
+        assert_eq!(statuses.view(0), (Face::FAILED, Some(Fault::Offline)));
         statuses.see(0, 200.0);
         assert_eq!(statuses.take_requests(200.0), []);
         statuses.see(0, 100.0 + RETRY_MS);
         assert_eq!(statuses.take_requests(3_000.0), [(2, vec![A])]);
-        assert_eq!(statuses.view(0), (Face::Loading, None));
+        assert_eq!(statuses.view(0), (Face::LOADING, None));
     }
 
     #[test]
     fn a_row_that_comes_after_the_failure_is_told_of_once() {
         let mut statuses = Statuses::default();
         let request = statuses.expect(vec![A], 0.0);
-        let changes = statuses.answer(request, Err(Fault::Unauthorised.into()), 1.0);
+        let changes = statuses.answer(request, Err(Fault::Unauthorised.into()), 1.0, 0.0);
         assert!(changes[0].slots.is_empty(), "there is no row to tell of");
         statuses.connect(0, None, 2.0);
         statuses.connect(0, Some(A), 2.0);
@@ -490,7 +554,7 @@ mod tests {
         assert_eq!(statuses.take_failed(), [(0, Fault::InvalidLead)]);
         let request = statuses.expect(vec![B], 5.0);
         statuses.connect(3, Some(B), 5.0);
-        let changes = statuses.answer(request, Err(Fault::Offline.into()), 6.0);
+        let changes = statuses.answer(request, Err(Fault::Offline.into()), 6.0, 0.0);
         assert_eq!(changes[0].slots, [1, 3]);
         assert_eq!(statuses.take_failed(), [], "told of with the answer");
     }
@@ -503,7 +567,7 @@ mod tests {
             fault: Fault::Busy,
             retry_at: Some(30_000.0),
         };
-        statuses.answer(1, Err(trouble), 1.0);
+        statuses.answer(1, Err(trouble), 1.0, 0.0);
         statuses.see(0, 29_999.0);
         assert_eq!(statuses.take_requests(29_999.0), []);
         statuses.see(0, 30_000.0);
@@ -511,10 +575,62 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_is_tried_again_by_itself_ever_more_seldom_and_not_for_ever() {
+        let mut statuses = Statuses::default();
+        show(&mut statuses, 0.0, 0, &[A]);
+        let (mut now, mut waits, mut request) = (0.0, Vec::new(), 1);
+        loop {
+            let changes = statuses.answer(request, Err(Fault::Unavailable.into()), now, 0.5);
+            assert_eq!(changes[0].face, Face::FAILED);
+            assert_eq!(changes[0].repeated, request > 1, "told of once");
+            let Some(due) = statuses.due() else { break };
+            waits.push(due - now);
+            now = due;
+            statuses.try_again(now);
+            let asked = statuses.take_requests(now);
+            request += 1;
+            assert_eq!(asked, [(request, vec![A])]);
+        }
+        assert_eq!(waits, [3_000.0, 6_000.0, 12_000.0, 24_000.0, 48_000.0]);
+        // Somebody is back at the page: all begins anew.
+        statuses.want_seen(now + RETRY_MS);
+        assert_eq!(statuses.take_requests(now), [(7, vec![A])]);
+        statuses.answer(7, Err(Fault::Offline.into()), now, 0.0);
+        assert_eq!(statuses.due(), Some(now + RETRY_MS));
+        statuses.try_again(now + RETRY_MS);
+        statuses.take_requests(now + RETRY_MS);
+        statuses.answer(8, Ok(&[(A, ACTIVE)]), now, 0.0);
+        assert_eq!((statuses.due(), statuses.tries), (None, 0));
+    }
+
+    #[test]
+    fn only_what_passes_is_tried_again_by_itself() {
+        let mut statuses = Statuses::default();
+        show(&mut statuses, 0.0, 0, &[A]);
+        let refused = [Fault::Unauthorised, Fault::Forbidden, Fault::Unconfigured];
+        for (request, fault) in (1..).zip(refused) {
+            statuses.answer(request, Err(fault.into()), 1.0, 0.0);
+            assert_eq!(statuses.due(), None, "{fault:?}");
+            statuses.refresh(0);
+            statuses.take_requests(2.0);
+        }
+        let busy = Trouble {
+            fault: Fault::Busy,
+            retry_at: Some(30_000.0),
+        };
+        statuses.answer(4, Err(busy), 3.0, 0.25);
+        assert_eq!(statuses.due(), Some(30_500.0), "when the server said");
+        statuses.connect(1, Some(B), 4.0);
+        statuses.take_requests(4.0);
+        statuses.answer(5, Err(Fault::Offline.into()), 5.0, 0.0);
+        assert_eq!(statuses.due(), Some(30_500.0), "and not before");
+    }
+
+    #[test]
     fn new_credentials_are_tried_at_once() {
         let mut statuses = Statuses::default();
         show(&mut statuses, 0.0, 0, &[A]);
-        statuses.answer(1, Err(Fault::Unauthorised.into()), 1.0);
+        statuses.answer(1, Err(Fault::Unauthorised.into()), 1.0, 0.0);
         statuses.forgive();
         statuses.want_seen(2.0);
         assert_eq!(statuses.take_requests(2.0), [(2, vec![A])]);
@@ -524,8 +640,8 @@ mod tests {
     fn a_lead_that_the_answer_leaves_out_is_not_loading_for_ever() {
         let mut statuses = Statuses::default();
         show(&mut statuses, 0.0, 0, &[A, B]);
-        statuses.answer(1, Ok(&[(B, ACTIVE)]), 1.0);
-        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::Unavailable)));
+        statuses.answer(1, Ok(&[(B, ACTIVE)]), 1.0, 0.0);
+        assert_eq!(statuses.view(0), (Face::FAILED, Some(Fault::Unavailable)));
         assert_eq!(statuses.view(1), (ACTIVE, None));
     }
 
@@ -535,7 +651,7 @@ mod tests {
         statuses.refresh(0);
         statuses.take_requests(20.0);
         assert!(statuses.learn(A, ACTIVE, 40.0, false).replaced);
-        let changes = statuses.answer(2, Ok(&[(A, SOFT)]), 50.0);
+        let changes = statuses.answer(2, Ok(&[(A, SOFT)]), 50.0, 0.0);
         assert_eq!((changes[0].learned, changes[0].replaced), (None, false));
         assert_eq!(statuses.view(0), (ACTIVE, None));
     }
@@ -545,7 +661,7 @@ mod tests {
         let mut statuses = showing(A, SOFT);
         statuses.refresh(0);
         statuses.take_requests(20.0);
-        let changes = statuses.answer(2, Err(Fault::Offline.into()), 30.0);
+        let changes = statuses.answer(2, Err(Fault::Offline.into()), 30.0, 0.0);
         assert_eq!((changes[0].face, changes[0].fault), (SOFT, None));
         assert_eq!(statuses.view(0), (SOFT, None));
     }
@@ -555,10 +671,10 @@ mod tests {
         let mut statuses = Statuses::default();
         show(&mut statuses, 0.0, 0, &[A]);
         assert_eq!(show(&mut statuses, 1.0, 0, &[B]), [(2, vec![B])]);
-        let changes = statuses.answer(1, Ok(&[(A, SOFT)]), 2.0);
+        let changes = statuses.answer(1, Ok(&[(A, SOFT)]), 2.0, 0.0);
         assert!(changes[0].slots.is_empty(), "no row shows it any longer");
-        assert_eq!(statuses.view(0), (Face::Loading, None));
-        statuses.answer(2, Ok(&[(B, ACTIVE)]), 3.0);
+        assert_eq!(statuses.view(0), (Face::LOADING, None));
+        statuses.answer(2, Ok(&[(B, ACTIVE)]), 3.0, 0.0);
         assert_eq!(statuses.view(0), (ACTIVE, None));
     }
 
@@ -566,7 +682,7 @@ mod tests {
     fn a_row_without_a_lead_says_so() {
         let mut statuses = Statuses::default();
         assert!(!statuses.connect(0, None, 0.0));
-        assert_eq!(statuses.view(0), (Face::Failed, Some(Fault::InvalidLead)));
+        assert_eq!(statuses.view(0), (Face::FAILED, Some(Fault::InvalidLead)));
         assert_eq!(statuses.take_requests(0.0), []);
     }
 
@@ -576,8 +692,8 @@ mod tests {
         show(&mut statuses, 0.0, 0, &[A]);
         statuses.connect(1, Some(B), 1.0);
         assert_eq!(statuses.give_up(Fault::Unconfigured, 2.0).len(), 2);
-        assert_eq!(statuses.view(1), (Face::Failed, Some(Fault::Unconfigured)));
-        assert_eq!(statuses.answer(1, Ok(&[(A, SOFT)]), 3.0), []);
+        assert_eq!(statuses.view(1), (Face::FAILED, Some(Fault::Unconfigured)));
+        assert_eq!(statuses.answer(1, Ok(&[(A, SOFT)]), 3.0, 0.0), []);
         statuses.see(0, FRESH_MS);
         assert_eq!(statuses.take_requests(FRESH_MS), [], "it would be in vain");
         statuses.forgive();
@@ -593,7 +709,7 @@ mod tests {
             let lead = free.pop().expect("numbers come back");
             statuses.connect(1, Some(lead), 0.0);
             for (request, leads) in statuses.take_requests(0.0) {
-                statuses.answer(request, Ok(&[(leads[0], ACTIVE)]), f64::from(round));
+                statuses.answer(request, Ok(&[(leads[0], ACTIVE)]), f64::from(round), 0.0);
             }
             statuses.disconnect(1);
             free.extend(statuses.forget());

@@ -1,6 +1,7 @@
 //! The inside of the popover, drawn by Yew.
 //!
-//! Every part comes from [`part`] or [`control`]: what `html!` writes out for an element weighs more than all that is said here.
+//! Every element comes from [`element`]: what `html!` writes out for one weighs more than all that is said here, and elements with the
+//! same list of attributes are all that Yew has to be able to compare (`cargo dev widget` leaves the rest of Yew out).
 
 use leadlight::api::Outcome;
 use yew::{AttrValue, Callback, Component, Context, Html, MouseEvent, Properties, html};
@@ -41,7 +42,7 @@ impl Component for Body {
         let Some(said) = &shown.content else {
             return Html::default();
         };
-        html! { <div class="content">{ parts(shown, said) }</div> }
+        part("div", "content", parts(shown, said))
     }
 
     fn rendered(&mut self, context: &Context<Self>, _: bool) {
@@ -49,27 +50,33 @@ impl Component for Body {
     }
 }
 
+/// The attributes of an element, but for its part.
+#[derive(Default)]
+struct Attributes {
+    tabindex: Option<&'static str>,
+    href: Option<AttrValue>,
+    datetime: Option<String>,
+    outcome: Option<&'static str>,
+    /// Whether it is a button that is pressed already.
+    busy: bool,
+    /// What a press on it does.
+    onclick: Option<Callback<MouseEvent>>,
+}
+
 fn parts(shown: &Shown, said: &Content) -> Vec<Html> {
     let (slot, now) = (shown.slot, shown.now);
     // While it is only previewed, Tab passes by: fifty bubbles are fifty stops, not a hundred.
-    let tabindex = if shown.pinned { "0" } else { "-1" };
-    let mut parts = vec![part(
-        "h2",
-        "title",
-        vec![heading(said.face.number()).into()],
-    )];
+    let tabindex = Some(if shown.pinned { "0" } else { "-1" });
+    let mut parts = vec![text("h2", "title", heading(said.face))];
     if let Some(since) = said.since {
         parts.push(part("p", "since", sentence("since", Some(since), now)));
     }
     parts.push(part("p", "reason", sentence(&said.meaning, None, now)));
     if let Some(address) = &said.suggestion {
         let [before, behind] = around("suggestion");
-        let address_html = part("bdi", "address", vec![address.into()]);
-        parts.push(part(
-            "p",
-            "suggestion",
-            vec![before.into(), address_html, behind.into()],
-        ));
+        let named = text("bdi", "address", address.clone());
+        let said = vec![before.into(), named, behind.into()];
+        parts.push(part("p", "suggestion", said));
         let [before, behind] = around("suggestion.use");
         let taken = address.clone();
         parts.push(control(
@@ -84,8 +91,13 @@ fn parts(shown: &Shown, said: &Content) -> Vec<Html> {
         parts.push(part("p", "advice", sentence(key, *time, now)));
     }
     if let Some(diagnostic) = &said.diagnostic {
-        let summary = html! { <summary {tabindex}>{ words("provider_text", false) }</summary> };
-        let quoted = part("q", "diagnostic", vec![diagnostic.into()]);
+        let summary = Attributes {
+            tabindex,
+            ..Attributes::default()
+        };
+        let said = vec![words("provider_text", false).into()];
+        let summary = element("summary", "summary", summary, said);
+        let quoted = text("q", "diagnostic", diagnostic.clone());
         parts.push(part("details", "provider", vec![summary, quoted]));
     }
     let key = if said.check_again == Offer::Sending {
@@ -100,50 +112,87 @@ fn parts(shown: &Shown, said: &Content) -> Vec<Html> {
         words(key, false),
         Callback::from(move |_| check_again(slot, now)),
     ));
-    let ending = said.ending.as_ref();
-    let outcome = ending.map(|ending| match ending.outcome {
-        Outcome::Sent => "sent",
-        Outcome::Fail => "fail",
-    });
-    let told = ending.map(|ending| told(ending, now));
-    parts.push(html! { <p part="result" role="status" data-outcome={outcome}>{ told.unwrap_or_default() }</p> });
+    let result = Attributes {
+        outcome: said.ending.as_ref().map(|ending| match ending.outcome {
+            Outcome::Sent => "sent",
+            Outcome::Fail => "fail",
+        }),
+        ..Attributes::default()
+    };
+    let ending = said.ending.as_ref().map(|ending| told(ending, now));
+    parts.push(element("p", "result", result, ending.unwrap_or_default()));
     for (key, href) in [("support", &shown.support), ("log", &shown.log)] {
         // One that is not there keeps its place: Yew counts from the end, and would make the button anew, without its focus.
-        parts.push(match href {
-            Some(href) => {
-                let href = AttrValue::from(href.clone());
-                html! { <a part={key} {href} {tabindex} target="_blank">{ words(key, false) }</a> }
-            }
-            None => Html::default(),
-        });
+        parts.push(href.as_ref().map_or_else(Html::default, |href| {
+            let link = Attributes {
+                tabindex,
+                href: Some(href.clone().into()),
+                ..Attributes::default()
+            };
+            element("a", key, link, vec![words(key, false).into()])
+        }));
     }
     parts
 }
 
+/// An element. There is no other place where one is made, so that all have the same list of attributes.
 #[inline(never)]
 #[expect(
     clippy::ignored_unit_patterns,
     reason = "in what `html!` writes for a tag whose name is a variable"
 )]
-fn part(tag: &'static str, part: &'static str, children: Vec<Html>) -> Html {
+fn element(
+    tag: &'static str,
+    part: &'static str,
+    attributes: Attributes,
+    children: Vec<Html>,
+) -> Html {
+    let Attributes {
+        tabindex,
+        href,
+        datetime,
+        outcome,
+        busy,
+        onclick,
+    } = attributes;
     // Only the heading is pointed at by its id.
     let id = (part == "title").then_some(part);
-    html! { <@{tag} {id} {part}>{ children }</@> }
+    let role = (part == "result").then_some("status");
+    let kind = (tag == "button").then_some(tag);
+    let target = href.as_ref().map(|_| "_blank");
+    let busy = busy.then_some("true");
+    html! {
+        <@{tag} {id} {part} {role} type={kind} {tabindex} {href} {target} {datetime} data-outcome={outcome} aria-disabled={busy} {onclick}>
+            { children }
+        </@>
+    }
+}
+
+fn part(tag: &'static str, part: &'static str, children: Vec<Html>) -> Html {
+    element(tag, part, Attributes::default(), children)
+}
+
+fn text(tag: &'static str, name: &'static str, text: String) -> Html {
+    part(tag, name, vec![text.into()])
 }
 
 fn control(
     part: &'static str,
     offer: Offer,
-    tabindex: &'static str,
+    tabindex: Option<&'static str>,
     words: String,
     onclick: Callback<MouseEvent>,
 ) -> Html {
-    let busy = match offer {
-        Offer::None => return Html::default(),
-        Offer::Ready => None,
-        Offer::Sending => Some("true"),
+    if offer == Offer::None {
+        return Html::default();
+    }
+    let button = Attributes {
+        tabindex,
+        busy: offer == Offer::Sending,
+        onclick: Some(onclick),
+        ..Attributes::default()
     };
-    html! { <button type="button" {part} {tabindex} aria-disabled={busy} {onclick}>{ words }</button> }
+    element("button", part, button, vec![words.into()])
 }
 
 fn told(ending: &Ending, now: f64) -> Vec<Html> {
@@ -151,10 +200,7 @@ fn told(ending: &Ending, now: f64) -> Vec<Html> {
         Outcome::Sent => "check.sent",
         Outcome::Fail => "check.fail",
     };
-    let mut told = vec![
-        part("strong", "outcome", vec![words(name, false).into()]),
-        " ".into(),
-    ];
+    let mut told = vec![text("strong", "outcome", words(name, false)), " ".into()];
     told.extend(sentence(ending.meaning, None, now));
     if let Some(time) = ending.retry_at {
         told.push(" ".into());
@@ -175,7 +221,11 @@ fn sentence(key: &str, time: Option<f64>, now: f64) -> Vec<Html> {
         return vec![before.into()];
     };
     let (value, unit) = distance(time - now);
-    let moment = html! { <time datetime={iso(time)}>{ exact(time) }</time> };
+    let moment = Attributes {
+        datetime: Some(iso(time)),
+        ..Attributes::default()
+    };
+    let moment = element("time", "time", moment, vec![exact(time).into()]);
     let distance = [" (", &relative(value, unit), ")", &behind].concat();
     vec![before.into(), moment, distance.into()]
 }

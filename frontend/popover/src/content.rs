@@ -2,8 +2,7 @@
 
 use leadlight::api::Outcome;
 use leadlight::assessment::{Reason, Resolution};
-use leadlight::lead::Status;
-use leadlight_view::face::Face;
+use leadlight::evidence::{Attribution, SuppressionList};
 use leadlight_view::fault::{Fault, Trouble};
 
 /// A press of Check again, or of the button that takes a suggestion.
@@ -20,8 +19,12 @@ pub(crate) enum Check {
 /// What the server told of a lead. Times are milliseconds since 1970, as the browser counts them.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
-    pub(crate) face: Face,
-    pub(crate) fault: Option<Fault>,
+    /// The number of how the bubble looks.
+    pub(crate) face: u32,
+    /// The key of what that means.
+    pub(crate) meaning: String,
+    /// The code of the reason of a block.
+    pub(crate) reason: Option<String>,
     pub(crate) since: Option<f64>,
     pub(crate) resolution: Option<Resolution>,
     pub(crate) may_check_again: bool,
@@ -61,7 +64,7 @@ pub(crate) struct Ending {
 /// Everything that the popover shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Content {
-    pub(crate) face: Face,
+    pub(crate) face: u32,
     pub(crate) since: Option<f64>,
     /// The key of what the status means.
     pub(crate) meaning: String,
@@ -79,7 +82,7 @@ pub(crate) struct Content {
 
 /// What to say of what was told, and of the press that was made.
 pub(crate) fn content(told: Told, check: Option<Check>, now: f64) -> Content {
-    let ending = check.and_then(|check| ending(check, told.face.reason().is_some()));
+    let ending = check.and_then(|check| ending(check, told.reason.is_some()));
     let check_again = if check == Some(Check::Sending) {
         Offer::Sending
     } else if may_check_again(&told, now) {
@@ -97,7 +100,7 @@ pub(crate) fn content(told: Told, check: Option<Check>, now: f64) -> Content {
     Content {
         face: told.face,
         since: told.since,
-        meaning: meaning(told.face, told.fault),
+        meaning: told.meaning,
         advice,
         diagnostic: told.diagnostic,
         suggestion: told.suggestion,
@@ -113,24 +116,6 @@ fn may_check_again(told: &Told, now: f64) -> bool {
     told.may_check_again || (told.resolution == Some(Resolution::CheckAgain) && waited)
 }
 
-/// The key of what a face means.
-fn meaning(face: Face, fault: Option<Fault>) -> String {
-    let key = match face {
-        Face::Loading => "view.loading.meaning",
-        Face::Unknown => "view.unknown.meaning",
-        Face::Unreadable => "view.unreadable.meaning",
-        Face::Failed => fault.unwrap_or(Fault::Unavailable).sentence(),
-        Face::Status(Status::Blocklisted(reason)) => {
-            let [dot, cause] = reason.cause().map_or(["", ""], |cause| [".", cause]);
-            return ["reason.", reason.code(), dot, cause, ".meaning"].concat();
-        }
-        Face::Status(status @ (Status::Standing(_) | Status::SoftBouncing)) => {
-            return ["status.", status.code(), ".meaning"].concat();
-        }
-    };
-    key.to_owned()
-}
-
 /// The advice that sends people to the support team.
 const SUPPORT: [&str; 3] = [
     "advice.complaint",
@@ -139,9 +124,9 @@ const SUPPORT: [&str; 3] = [
 ];
 
 fn advice(told: &Told, check_again: Offer) -> Option<Sentence> {
-    let reason = told.face.reason()?;
-    let is_withheld = matches!(reason, Reason::WithheldByProvider(_));
-    let is_complaint = matches!(reason, Reason::SpamComplaint(_));
+    let reason = told.reason.as_deref()?;
+    let is_withheld = reason == Reason::WithheldByProvider(SuppressionList::Account).code();
+    let is_complaint = reason == Reason::SpamComplaint(Attribution::Certain).code();
     let (key, time) = match (check_again, told.resolution?) {
         (Offer::Ready | Offer::Sending, _) if told.held => ("advice.check_corrected", None),
         (Offer::Ready | Offer::Sending, _) => ("advice.check_again", None),
@@ -192,10 +177,11 @@ fn ending(check: Check, blocklisted: bool) -> Option<Ending> {
 mod tests {
     use super::*;
 
-    fn told(face: Face) -> Told {
+    fn active() -> Told {
         Told {
-            face,
-            fault: None,
+            face: 4,
+            meaning: "status.active.meaning".to_owned(),
+            reason: None,
             since: None,
             resolution: None,
             may_check_again: false,
@@ -206,18 +192,17 @@ mod tests {
         }
     }
 
-    fn active() -> Told {
-        told(Face::of("active", "", ""))
-    }
-
     fn blocked(code: &str, resolution: Resolution) -> Told {
-        let reason = Reason::all().find(|reason| reason.code() == code).unwrap();
+        let known = Reason::all().any(|reason| reason.code() == code);
+        assert!(known, "{code}");
         Told {
+            meaning: "what it means".to_owned(),
+            reason: Some(code.to_owned()),
             since: Some(5.0),
             resolution: Some(resolution),
             may_check_again: resolution == Resolution::CheckAgain,
             diagnostic: Some("550 5.1.1 no such user".to_owned()),
-            ..told(Face::Status(Status::Blocklisted(reason)))
+            ..active()
         }
     }
 
@@ -236,10 +221,7 @@ mod tests {
     fn a_block_says_why_since_when_and_what_next() {
         let content = said(&blocked("hard_bounce", Resolution::CheckAgain), None);
         assert_eq!(content.since, Some(5.0));
-        assert_eq!(
-            content.meaning,
-            "reason.hard_bounce.mailbox_missing.meaning"
-        );
+        assert_eq!(content.meaning, "what it means");
         assert_eq!(
             content.diagnostic.as_deref(),
             Some("550 5.1.1 no such user")
@@ -352,20 +334,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_said_without_advice() {
-        let failed = Told {
-            fault: Some(Fault::Forbidden),
-            ..told(Face::Failed)
+    fn what_blocks_nobody_is_said_without_advice() {
+        let content = said(&active(), None);
+        assert_eq!(content.meaning, "status.active.meaning");
+        assert_eq!((content.advice, content.since), (None, None));
+        let unheard_of = Told {
+            reason: None,
+            ..blocked("manual", Resolution::CheckAgain)
         };
-        assert_eq!(said(&failed, None).meaning, "fault.forbidden");
-        assert_eq!(
-            said(&told(Face::Loading), None).meaning,
-            "view.loading.meaning"
-        );
-        let unknown = said(&told(Face::Unknown), None);
-        assert_eq!(unknown.meaning, "view.unknown.meaning");
-        assert_eq!((unknown.advice, unknown.since), (None, None));
-        assert_eq!(said(&active(), None).meaning, "status.active.meaning");
+        assert_eq!(said(&unheard_of, None).advice, None);
     }
 
     #[test]
@@ -376,21 +353,17 @@ mod tests {
             for resolution in Resolution::ALL {
                 for held in [false, true] {
                     let told = Told {
-                        face: Face::Status(Status::Blocklisted(reason)),
                         held,
-                        ..blocked("hard_bounce", *resolution)
+                        ..blocked(reason.code(), *resolution)
                     };
                     let content = said(&told, Some(Check::Done(Outcome::Sent)));
-                    keys.push(content.meaning);
-                    keys.extend(content.advice.map(|advice| advice.key.to_owned()));
-                    keys.extend(content.ending.map(|ending| ending.meaning.to_owned()));
-                    keys.push(told.face.name());
-                    keys.extend(told.face.reason_name());
+                    keys.extend(content.advice.map(|advice| advice.key));
+                    keys.extend(content.ending.map(|ending| ending.meaning));
                 }
             }
         }
         for key in keys {
-            assert!(catalogue.contains(&["\"", &key, "\":"].concat()), "{key}");
+            assert!(catalogue.contains(&["\"", key, "\":"].concat()), "{key}");
         }
     }
 }

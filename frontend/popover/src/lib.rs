@@ -14,7 +14,6 @@ use std::cell::RefCell;
 
 use leadlight::api::Outcome;
 use leadlight::assessment::Resolution;
-use leadlight_view::face::Face;
 use leadlight_view::fault::{Fault, Trouble};
 use wasm_bindgen::prelude::*;
 use web_sys::HtmlElement;
@@ -52,7 +51,11 @@ extern "C" {
     fn face(slot: u32) -> u32;
     /// The number of the lead that a row shows.
     fn lead(slot: u32) -> Option<u32>;
-    /// A text in what the server told of the row's lead; as `fault` what went wrong.
+    /// The key of what that means.
+    fn meaning(slot: u32) -> String;
+    /// The code of the reason of a block.
+    fn reason(slot: u32) -> Option<String>;
+    /// A text in what the server told of the row's lead.
     fn field(slot: u32, name: &str) -> Option<String>;
     /// A time in it, or no number.
     fn time(slot: u32, name: &str) -> f64;
@@ -321,11 +324,18 @@ fn draw(slot: Slot, now: f64) {
     });
     let told = told(slot);
     let content = content(told, check, now);
-    if content.check_again == Offer::None {
-        retain("action");
-    }
-    if content.suggestion.is_none() {
-        retain("suggestion-action");
+    let support = support().filter(|_| content.needs_support);
+    let log = log(slot);
+    for (part, stays) in [
+        ("action", content.check_again != Offer::None),
+        ("suggestion-action", content.suggestion.is_some()),
+        ("summary", content.diagnostic.is_some()),
+        ("support", support.is_some()),
+        ("log", log.is_some()),
+    ] {
+        if !stays {
+            retain(part);
+        }
     }
     let shown = Shown {
         slot,
@@ -336,8 +346,8 @@ fn draw(slot: Slot, now: f64) {
             (true, false) => Offer::Ready,
             (true, true) => Offer::Sending,
         },
-        support: support().filter(|_| content.needs_support),
-        log: log(slot),
+        support,
+        log,
         content: Some(content),
     };
     with(|popover| {
@@ -351,8 +361,9 @@ fn draw(slot: Slot, now: f64) {
 fn told(slot: Slot) -> Told {
     let moment = |name| Some(time(slot, name)).filter(|time| time.is_finite());
     Told {
-        face: Face::from_number(face(slot)),
-        fault: field(slot, "fault").and_then(|code| Fault::from_code(&code)),
+        face: face(slot),
+        meaning: meaning(slot),
+        reason: reason(slot),
         since: moment("since"),
         resolution: field(slot, "resolution").and_then(|code| Resolution::from_code(&code)),
         may_check_again: flag(slot, "may_check_again"),

@@ -100,6 +100,9 @@ enum Task {
         /// Fewer sizes and runs, where there is a choice.
         #[arg(long)]
         quick: bool,
+        /// Of the widget, only this: a processor as it is, one that is four times as slow, or a slow line.
+        #[arg(long)]
+        part: Option<widget::Part>,
     },
 }
 
@@ -194,7 +197,11 @@ fn main() -> ExitCode {
         }),
         Task::Widget { sizes } => build_widget(sizes),
         Task::Package { processors } => pack(&processors),
-        Task::Bench { subject, quick } => measure(subject, quick),
+        Task::Bench {
+            subject,
+            quick,
+            part,
+        } => measure(subject, quick, part),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -249,7 +256,7 @@ fn build_widget(sizes: bool) -> anyhow::Result<()> {
 }
 
 /// Measures in a build that is optimised; this process may be none.
-fn measure(subject: Subject, quick: bool) -> anyhow::Result<()> {
+fn measure(subject: Subject, quick: bool, part: Option<widget::Part>) -> anyhow::Result<()> {
     // What runs in a browser is as fast either way.
     let is_native = !matches!(subject, Subject::Widget);
     if cfg!(debug_assertions) && is_native {
@@ -269,7 +276,9 @@ fn measure(subject: Subject, quick: bool) -> anyhow::Result<()> {
         Subject::Verification => progress::step("verification", |progress| {
             block_on(bench::verification(progress))?
         })?,
-        Subject::Widget => progress::step("widget", |progress| widget::bench(progress, quick))?,
+        Subject::Widget => {
+            progress::step("widget", |progress| widget::bench(progress, quick, part))?
+        }
         Subject::Gate => progress::step("gate", |progress| block_on(bench::gate(progress))?)?,
         Subject::Lambda => progress::step("lambda", |progress| block_on(bench::lambda(progress))?)?,
         Subject::Cost => progress::step("cost", |progress| block_on(bench::cost(progress))?)?,

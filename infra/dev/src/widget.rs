@@ -1,12 +1,14 @@
 //! The widget's build, from Rust and scripts to the folder `target/widget/` that pages load and npm packs.
 //!
-//! Two modules: `bubbles` draws what a page shows at once, `popover` (Yew) comes when the page is idle or somebody points. wasm-bindgen
-//! is a library here, pinned to the version that the widget links, so there is no tool to install and none to disagree with it;
+//! Two modules: `bubbles` draws what a page shows at once, and lies in the very script that starts it; `popover` (Yew) comes when the
+//! page is idle or somebody points. wasm-bindgen is a library here, pinned to the version that the widget links, so there is no tool to install and none to disagree with it;
 //! Binaryen and esbuild come from npm, at the versions in `infra/dev/npm/`. Whatever a page may keep for ever has the hash of
 //! its content in its name.
 
 mod bench;
 mod glue;
+mod literal;
+mod prune;
 mod sizes;
 
 use std::collections::BTreeMap;
@@ -21,11 +23,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256, Sha384};
 use wasm_bindgen_cli_support::Bindgen;
 
-pub use self::bench::bench;
+pub use self::bench::{Part, bench};
 pub use self::sizes::sizes;
 use crate::npm::Packages;
 use crate::progress::Progress;
-use crate::tools::{self, WASM_TARGET};
+use crate::tools::{self, WASM_TARGET, WasmToolchain};
 use crate::workspace;
 
 /// The modules. Each is a crate `leadlight-<name>`.
@@ -43,6 +45,21 @@ const FEATURES: [&str; 6] = [
     "--enable-multivalue",
 ];
 
+/// What makes a module small. To flatten it first and to inline nothing then is worth a fiftieth of what travels. A trap stays one:
+/// after it the page starts the popover anew.
+const SHRINK: [&str; 8] = [
+    "-Oz",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
+    "--converge",
+    "--always-inline-max-function-size=0",
+    "--flexible-inline-max-function-size=0",
+    "--one-caller-inline-max-function-size=0",
+];
+/// Stands in the script for the first module.
+const BUBBLES: &str = "lead-light/bubbles.wasm";
+
 /// Builds the widget if anything changed, and answers the folder of its files.
 ///
 /// # Errors
@@ -51,22 +68,7 @@ pub fn build(progress: &Progress) -> anyhow::Result<PathBuf> {
     let toolchain = tools::wasm_toolchain(progress)?;
     let packages = Packages::fetch(progress)?;
     let _alone = tools::alone("widget")?;
-    let mut cargo = toolchain.cargo();
-    cargo
-        .arg("build")
-        .args(
-            MODULES
-                .iter()
-                .flat_map(|module| ["--package".to_owned(), format!("leadlight-{module}")]),
-        )
-        .args(["--target", WASM_TARGET, "--profile", "wasm"])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
-        .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size")
-        .env("RUSTFLAGS", RUSTFLAGS);
-    progress
-        .run(&mut cargo)
-        .with_context(|| format!("build the widget with {}", toolchain.name()))?;
+    compile(&MODULES, toolchain, progress)?;
 
     let folder = workspace::target().join("widget");
     let stamp = folder.join(".built-from");
@@ -86,6 +88,47 @@ pub fn build(progress: &Progress) -> anyhow::Result<PathBuf> {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::rename(&build.out, &folder).with_context(|| format!("create {}", folder.display()))?;
     Ok(folder)
+}
+
+/// Builds a page of a host that is drawn by Yew too, and answers the folder of its script and module.
+///
+/// # Errors
+/// As [`build`].
+pub fn yew_host(progress: &Progress) -> anyhow::Result<PathBuf> {
+    let toolchain = tools::wasm_toolchain(progress)?;
+    let _alone = tools::alone("widget")?;
+    compile(&["yew-host"], toolchain, progress)?;
+    let folder = workspace::target().join("yew_host");
+    let bound = Bindgen::new()
+        .input_path(linked("yew_host"))
+        .out_name("yew_host")
+        .typescript(false)
+        .web(true)
+        .and_then(|bindgen| bindgen.generate(&folder));
+    bound
+        .map_err(|error| anyhow!("{error:#}"))
+        .context("bind the host to JavaScript")?;
+    Ok(folder)
+}
+
+/// Compiles the crates `leadlight-<name>` to modules.
+fn compile(names: &[&str], toolchain: WasmToolchain, progress: &Progress) -> anyhow::Result<()> {
+    let mut cargo = toolchain.cargo();
+    cargo
+        .arg("build")
+        .args(
+            names
+                .iter()
+                .flat_map(|name| ["--package".to_owned(), format!("leadlight-{name}")]),
+        )
+        .args(["--target", WASM_TARGET, "--profile", "wasm"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
+        .env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size")
+        .env("RUSTFLAGS", RUSTFLAGS);
+    progress
+        .run(&mut cargo)
+        .with_context(|| format!("build {} with {}", names.join(", "), toolchain.name()))
 }
 
 struct Build<'a> {
@@ -114,16 +157,19 @@ impl Build<'_> {
         let [bubbles, popover] = MODULES.map(|module| self.module(module));
         let (bubbles, popover) = (bubbles?, popover?);
 
+        let popover = self.keep("popover", "wasm", &popover)?;
         let wasm = format!("--define:WASM={:?}", format!("./{popover}"));
         let script = self.bundle("popover", "hands", &embed().join("popover.js"), &[wasm])?;
         let hands = self.keep("popover", "js", &script)?;
         let defines = [
-            format!("--define:BUBBLES={:?}", format!("./{bubbles}")),
+            format!("--define:BUBBLES={BUBBLES:?}"),
             format!("--define:POPOVER={:?}", format!("./{hands}")),
             format!("--define:TEXTS={}", serde_json::to_string(&texts)?),
             format!("--define:VERSION={:?}", env!("CARGO_PKG_VERSION")),
         ];
         let script = self.bundle("bubbles", "page", &embed().join("lead-light.js"), &defines)?;
+        let script = String::from_utf8(script).context("read the script")?;
+        let script = literal::put(&script, BUBBLES, &bubbles)?;
         std::fs::write(self.out.join("lead-light.js"), script)?;
         let auto = embed().join("auto.js").display().to_string();
         let out = format!("--outfile={}", self.out.join("auto.js").display());
@@ -131,12 +177,13 @@ impl Build<'_> {
         self.package()
     }
 
-    /// Makes one module small, and answers the name of its file. Its glue is left in the work folder.
-    fn module(&self, name: &str) -> anyhow::Result<String> {
+    /// Makes one module small. Its glue is left in the work folder.
+    fn module(&self, name: &str) -> anyhow::Result<Vec<u8>> {
         self.progress.say(&format!("binding {name} to JavaScript"));
-        let linked = linked(name);
+        let linked = std::fs::read(linked(name)).with_context(|| format!("read {name}"))?;
+        let pruned = prune::prune(&linked, prune::unreached(name))?;
         let bound = Bindgen::new()
-            .input_path(&linked)
+            .input_module(name, pruned)
             .out_name(name)
             .typescript(false)
             .remove_name_section(true)
@@ -150,11 +197,7 @@ impl Build<'_> {
         self.progress.say(&format!("making {name} small"));
         let [bound, small, named] = ["_bg.wasm", ".small.wasm", ".named.wasm"]
             .map(|end| self.work.join(format!("{name}{end}")));
-        self.optimise(
-            &["-Oz", "--converge", "--traps-never-happen"],
-            &bound,
-            &small,
-        )?;
+        self.optimise(&SHRINK, &bound, &small)?;
         let strip = [
             "--strip-debug",
             "--strip-producers",
@@ -168,7 +211,7 @@ impl Build<'_> {
         let text = std::fs::read_to_string(&script)?;
         let text = glue::shorten(&text, &format!("./{name}_bg.js"), &renamed)?;
         std::fs::write(script, text)?;
-        self.keep(name, "wasm", &std::fs::read(named)?)
+        Ok(std::fs::read(named)?)
     }
 
     fn optimise(&self, passes: &[&str], from: &Path, to: &Path) -> anyhow::Result<Vec<u8>> {
@@ -344,7 +387,13 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 fn fingerprint() -> anyhow::Result<String> {
     let mut hasher = DefaultHasher::new();
     // The steps are in these files; wasm-bindgen itself leaves its version in the module.
-    [include_str!("widget.rs"), include_str!("widget/glue.rs")].hash(&mut hasher);
+    [
+        include_str!("widget.rs"),
+        include_str!("widget/glue.rs"),
+        include_str!("widget/literal.rs"),
+        include_str!("widget/prune.rs"),
+    ]
+    .hash(&mut hasher);
     let frontend = workspace::root().join("frontend");
     let mut paths: Vec<PathBuf> = MODULES.map(linked).to_vec();
     paths.push(frontend.join("README.md"));

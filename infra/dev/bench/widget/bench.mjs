@@ -1,8 +1,9 @@
-// Measures the built widget beside three peers in headless Chromium: `node bench.mjs WIDGET PEERS CHROMIUM [--quick]`.
+// Measures the built widget beside three peers in headless Chromium: `node bench.mjs WIDGET PEERS CHROMIUM [--quick] [--1x|--4x|--line]`.
 //
 // A page of N rows is loaded and painted first; then the script is added. "Painted" is the message task after the next frame in which
 // every bubble has its status. Nothing is cached; everything is sent by brotli. Neighbours on the machine disturb absolute times, so
-// the implementations take turns, and what counts is the ratio of their medians.
+// the implementations take turns, and what counts is the ratio of their medians. The peers lie on the text's baseline, as elements do
+// that nobody says anything about; ours has the place that its documentation gives it.
 
 import fs from "node:fs";
 import http from "node:http";
@@ -10,12 +11,13 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import zlib from "node:zlib";
 
-const [widget, peers, executablePath, mode] = process.argv.slice(2);
+const [widget, peers, executablePath, ...flags] = process.argv.slice(2);
 const { chromium } = createRequire(path.join(peers, "x.js"))("playwright-core");
-const quick = mode === "--quick";
+const quick = flags.includes("--quick");
+const [part] = flags.filter((flag) => flag !== "--quick");
 const RUNS = quick ? 3 : 7;
 const SIZES = quick ? [1_000] : [100, 1_000, 5_000];
-const SPEEDS = quick ? [1] : [1, 4];
+const SPEEDS = (quick ? [1] : [1, 4]).filter((speed) => !part || part === `--${speed}x`);
 const OURS = "lead-light";
 const IMPLEMENTATIONS = [OURS, "vanilla", "lit", "preact"];
 /** 150 ms there and back, 1.6 Mbit/s. */
@@ -42,7 +44,7 @@ const brotli = (key, body, quality) => {
 };
 const tag = (implementation, index) => (implementation === OURS ? `<lead-light lead="lead-${index}"></lead-light>` : `<lead-peer id="lead-${index}"></lead-peer>`);
 const page = (implementation, count, preset) => `<!doctype html><html lang="en"><meta charset="utf-8"><title>host</title>
-<style>body{font:14px sans-serif;margin:8px}table{border-collapse:collapse;width:900px}td{padding:2px 8px;border-bottom:1px solid #ddd;height:26px}lead-light,lead-peer{display:inline-block;inline-size:24px;block-size:24px;vertical-align:middle}</style>
+<style>body{font:14px sans-serif;margin:8px}table{border-collapse:collapse;width:900px}td{padding:2px 8px;border-bottom:1px solid #ddd;height:26px}lead-light,lead-peer{display:inline-block;inline-size:24px;block-size:24px}lead-light{vertical-align:middle}</style>
 <script>${preset ? `globalThis.statuses = ${JSON.stringify(statuses(count))}` : ""}</script>
 <h1>Leads</h1><table><tbody>${Array.from({ length: count }, (_, index) => `<tr><td>Lead ${index}</td><td>lead${index}@example.com</td><td>${tag(implementation, index)}</td><td>Acme ${index % 97}</td></tr>`).join("")}</tbody></table>`;
 
@@ -76,12 +78,14 @@ const origin = `http://127.0.0.1:${server.address().port}`;
 
 function inPage() {
   const memories = [];
-  const { instantiateStreaming } = WebAssembly;
-  WebAssembly.instantiateStreaming = async (...given) => {
-    const made = await instantiateStreaming.apply(WebAssembly, given);
-    memories.push(...Object.values(made.instance.exports).filter((value) => value instanceof WebAssembly.Memory));
-    return made;
-  };
+  for (const name of ["instantiate", "instantiateStreaming"]) {
+    const instantiate = WebAssembly[name];
+    WebAssembly[name] = async (...given) => {
+      const made = await instantiate.apply(WebAssembly, given);
+      memories.push(...Object.values(made.instance.exports).filter((value) => value instanceof WebAssembly.Memory));
+      return made;
+    };
+  }
   globalThis.wasmBytes = () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
   const shows = (element) => (element.localName === "lead-light"
     ? element.matches(":state(active), :state(blocklisted)")
@@ -231,7 +235,7 @@ const median = (values) => {
 };
 const cases = [];
 for (const speed of SPEEDS) for (const count of SIZES) cases.push({ count, speed });
-cases.push({ count: 100, speed: 4, slow: true });
+if (!part || part === "--line") cases.push({ count: 100, speed: 4, slow: true });
 const results = new Map();
 const key = (implementation, { count, speed, slow }) => [implementation, count, speed, Boolean(slow)].join();
 for (let run = 0; run < RUNS; run += 1) {
@@ -282,7 +286,7 @@ for (const one of cases) {
 const ours = [...results].filter(([name]) => name.startsWith(`${OURS},`)).flatMap(([, all]) => all);
 judge("layout shift", Math.max(...ours.map(({ shift }) => shift)), 0);
 const counts = ours.flatMap(({ listeners }) => listeners ?? []);
-judge("listeners, most less fewest over all sizes", Math.max(...counts) - Math.min(...counts), 0, 0);
+if (counts.length > 0) judge("listeners, most less fewest over all sizes", Math.max(...counts) - Math.min(...counts), 0, 0);
 const [churned] = ours.filter(({ growth }) => growth);
 if (churned) {
   judge("memory after 10,000 rows came and went, change in per cent", Math.abs(churned.growth - 1) * 100, 5, 1);

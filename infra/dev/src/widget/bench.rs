@@ -5,17 +5,41 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum;
 
 use super::{Build, build, files};
 use crate::npm::Packages;
 use crate::progress::Progress;
 use crate::{tools, workspace};
 
+/// A part of the benchmark: the whole takes a quarter of an hour of a machine that does nothing else.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Part {
+    /// The processor as it is.
+    #[value(name = "1x")]
+    Normal,
+    /// A processor that is four times as slow.
+    #[value(name = "4x")]
+    Slow,
+    /// A slow line.
+    Line,
+}
+
+impl Part {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Normal => "--1x",
+            Self::Slow => "--4x",
+            Self::Line => "--line",
+        }
+    }
+}
+
 /// Builds everything, runs the benchmark and answers its report. Its progress goes to the standard error.
 ///
 /// # Errors
 /// When something cannot be built or started, or a page throws.
-pub fn bench(progress: &Progress, quick: bool) -> anyhow::Result<String> {
+pub fn bench(progress: &Progress, quick: bool, part: Option<Part>) -> anyhow::Result<String> {
     let widget = build(progress)?;
     let browser = tools::browser(progress)?;
     let packages = Packages::fetch(progress)?;
@@ -45,6 +69,7 @@ pub fn bench(progress: &Progress, quick: bool) -> anyhow::Result<String> {
         .arg(sources.join("bench.mjs"))
         .args([&widget, &out, &browser.chromium])
         .args(quick.then_some("--quick"))
+        .args(part.map(Part::flag))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

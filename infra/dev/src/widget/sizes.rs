@@ -32,8 +32,7 @@ pub fn sizes(folder: &Path) -> anyhow::Result<String> {
     for below in ["", "texts"] {
         for path in files(&folder.join(below))? {
             let name = path.strip_prefix(folder)?.to_string_lossy().into_owned();
-            let is_first = ["auto.js", "lead-light.js", "texts/en.json"].contains(&name.as_str())
-                || name.starts_with("bubbles-");
+            let is_first = ["auto.js", "lead-light.js", "texts/en.json"].contains(&name.as_str());
             let is_later = name.starts_with("popover-");
             if !is_first && !is_later && below.is_empty() {
                 continue;
