@@ -422,10 +422,7 @@ fn read_local_part(local: &str) -> Result<String, AddressError> {
         return Err(AddressError::EmptyLocalPart);
     }
     check_local_part(local)?;
-    let normal: String = local.nfc().collect();
-    // NFC can make an ASCII mark out of another character (U+037E becomes a semicolon), so it is checked again.
-    check_local_part(&normal)?;
-    Ok(normal)
+    Ok(local.nfc().collect())
 }
 
 fn check_local_part(local: &str) -> Result<(), AddressError> {
@@ -440,7 +437,7 @@ fn check_local_part(local: &str) -> Result<(), AddressError> {
     match local
         .chars()
         .zip(1..)
-        .find(|(c, _)| *c != '.' && !is_local_part_character(*c))
+        .find(|(c, _)| *c != '.' && !stays_local_part_character(*c))
     {
         Some((character, position)) => Err(AddressError::UnexpectedCharacter {
             character,
@@ -448,6 +445,11 @@ fn check_local_part(local: &str) -> Result<(), AddressError> {
         }),
         None => Ok(()),
     }
+}
+
+/// Whether it is one, and what NFC makes of it too: a semicolon of U+037E.
+fn stays_local_part_character(c: char) -> bool {
+    is_local_part_character(c) && core::iter::once(c).nfc().all(is_local_part_character)
 }
 
 /// `atext` of RFC 5322 section 3.2.3, widened by RFC 6531 to what is not ASCII, less the invisible, the private and the drawn.
