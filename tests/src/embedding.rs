@@ -388,7 +388,8 @@ async fn it_fits_and_can_be_reached_wherever_it_is() {
     // In a table that clips what is in it, at each corner of the window.
     let corner = |place: &str| {
         format!(
-            "<div style='position:fixed;{place};inline-size:60px;block-size:30px;overflow:hidden'>\
+            "<style>html {{ overflow-y: scroll }} ::-webkit-scrollbar {{ inline-size: 15px }}</style>\
+             <div style='position:fixed;{place};inline-size:60px;block-size:30px;overflow:hidden'>\
              <lead-light lead=a label=Ada></lead-light></div>"
         )
     };
