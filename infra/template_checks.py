@@ -38,6 +38,8 @@ PSEUDO = {
 # Values of an example deployment with everything switched on. Parameters that are not named keep their defaults.
 EXAMPLE = {
     "AllowedOrigins": ["https://crm.example.com"],
+    "HttpsTopics": [f"arn:aws:sns:{REGION}:{ACCOUNT}:feedback"],
+    "HttpsTopicToSubscribe": f"arn:aws:sns:{REGION}:{ACCOUNT}:feedback",
     "SendingIdentities": [f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/news.example.com"],
 }
 ARNS = {

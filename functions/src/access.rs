@@ -10,14 +10,16 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{DecodingKey, Validation};
-use lambda_http::http::HeaderMap;
-use lambda_http::http::header::AUTHORIZATION;
+use lambda_http::http::header::{AUTHORIZATION, ORIGIN};
+use lambda_http::http::{HeaderMap, HeaderValue};
 use leadlight::account::AccountId;
 use leadlight::lead::LeadId;
 use leadlight::policy::Policy;
 use serde::Deserialize;
 
 use crate::config::App;
+use crate::exchange::Exchange;
+use crate::limits;
 use crate::problem::Refusal;
 use crate::table::TableError;
 use crate::table::item::{Account, Algorithm, PublicKey};
@@ -105,6 +107,28 @@ impl Caller {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.details.policy
+    }
+
+    /// Whether the request comes from one of the account's pages, or from no page at all. Browsers say from which (Fetch
+    /// standard, *`Origin` header*); API Gateway lets the pages of all accounts in, and answers what they ask before they ask.
+    fn permit_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(origins) = &self.details.origins else {
+            return Ok(());
+        };
+        let is_listed = |origin: &HeaderValue| {
+            let origin = origin.to_str().ok();
+            origin.is_some_and(|origin| origins.contains(origin))
+        };
+        if headers.get_all(ORIGIN).iter().all(is_listed) {
+            Ok(())
+        } else {
+            Err(Refusal::foreign_origin())
+        }
+    }
+
+    /// Whether the token is one that may stand in a page, where others can find it.
+    fn is_in_a_page(&self) -> bool {
+        is_for_pages(&self.scopes, self.leads.as_ref())
     }
 
     /// The SES tenant by which the account's mail is sent, if it has one.
@@ -258,9 +282,10 @@ impl From<TokenError> for Refusal {
 /// Finds out who asks, and that the token is good for `scope`.
 ///
 /// # Errors
-/// 401 for a token that is not believed, 403 for one that is not good for this, 503 while the table is away.
-pub async fn authorize(
+/// 401 for a token that is not believed, 429 for one too many, 403 for one that is not good for this, 503 while the table is away.
+pub(crate) async fn authorize(
     app: &App,
+    exchange: &Exchange,
     headers: &HeaderMap,
     scope: Scope,
     now: Timestamp,
@@ -271,8 +296,37 @@ pub async fn authorize(
         .await?
         .ok_or(TokenError::UnknownKey)?;
     let caller = unverified.believe(token, &details, now)?;
+    caller.permit_origin(headers)?;
+    count(app, exchange, &caller, token, now).await?;
     caller.permit(scope)?;
     Ok(caller)
+}
+
+/// Counts the request against the limits of the token and of the account.
+async fn count(
+    app: &App,
+    exchange: &Exchange,
+    caller: &Caller,
+    token: &str,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let policy = caller.policy();
+    // What was signed alone: one signature can be written in several ways.
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    let counted = limits::Caller {
+        account: &caller.account,
+        token: app.address_secret.fingerprint("token", signed.as_bytes()),
+        per_token: if caller.is_in_a_page() {
+            policy.requests_per_page_token_per_minute
+        } else {
+            policy.requests_per_server_token_per_minute
+        },
+        per_account: policy.requests_per_account_per_minute,
+    };
+    let (quota, refusal) = app.limits.count(&app.table, counted, now).await?;
+    // An exchange has one caller.
+    let _ = exchange.quota.set(quota);
+    refusal.map_or(Ok(()), Err)
 }
 
 async fn find_account(
@@ -474,8 +528,7 @@ impl Claims {
             .split_ascii_whitespace()
             .filter_map(|word| Scope::ALL.into_iter().find(|scope| scope.word() == word))
             .collect();
-        let is_for_pages = self.leads.is_some() || scopes.iter().all(|scope| scope.is_for_pages());
-        let longest = if is_for_pages {
+        let longest = if is_for_pages(&scopes, self.leads.as_ref()) {
             MAX_WIDGET_LIFE
         } else {
             MAX_LIFE
@@ -485,6 +538,11 @@ impl Claims {
         }
         Ok((scopes, self.leads))
     }
+}
+
+/// Whether a token that is good for `scopes`, and for `leads` alone if there are any, may stand in a page.
+fn is_for_pages(scopes: &BTreeSet<Scope>, leads: Option<&BTreeSet<LeadId>>) -> bool {
+    leads.is_some() || scopes.iter().all(|scope| scope.is_for_pages())
 }
 
 /// A `NumericDate` (RFC 7519 section 2): seconds since 1970, perhaps with a fraction.

@@ -3,14 +3,13 @@
 //! Whether an account or identity exists is asked again each time it is not known, so that a new one works at once. A changed
 //! policy or a revoked key is followed within [`KEPT_FOR`].
 
-use core::hash::Hash;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
 
+use crate::kept::Kept;
 use crate::table::item::{Account, Key};
 use crate::table::{Consistency, Table, TableError};
 
@@ -34,9 +33,9 @@ impl Accounts {
     pub fn new(table: Table) -> Self {
         Self {
             table,
-            known: Kept::default(),
-            policies: Kept::default(),
-            owners: Kept::default(),
+            known: Kept::new(KEPT_FOR, MOST_KEPT),
+            policies: Kept::new(KEPT_FOR, MOST_KEPT),
+            owners: Kept::new(KEPT_FOR, MOST_KEPT),
         }
     }
 
@@ -106,50 +105,5 @@ impl Accounts {
         };
         self.owners.keep(identity, stored.item.account.clone(), now);
         Ok(Some(stored.item.account))
-    }
-}
-
-#[derive(Debug)]
-struct Kept<K, V>(Mutex<HashMap<K, (Timestamp, V)>>);
-
-impl<K, V> Default for Kept<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Kept<K, V> {
-    fn find(&self, key: &K, now: Timestamp) -> Option<V> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known
-            .get(key)
-            .filter(|(read_at, _)| now.duration_since(*read_at).abs() < KEPT_FOR)
-            .map(|(_, value)| value.clone())
-    }
-
-    fn keep(&self, key: K, value: V, now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_KEPT {
-            known.clear();
-        }
-        known.insert(key, (now, value));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_is_forgotten_after_a_minute() {
-        let kept = Kept::default();
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        kept.keep("a", 1, now);
-        assert_eq!(
-            kept.find(&"a", now + SignedDuration::from_secs(59)),
-            Some(1)
-        );
-        assert_eq!(kept.find(&"a", now + KEPT_FOR), None);
-        assert_eq!(kept.find(&"b", now), None);
     }
 }

@@ -26,8 +26,10 @@ use crate::accounts::Accounts;
 use crate::deliveries::{Courier, Reach};
 use crate::event_bus::EventBus;
 use crate::insights::Insights;
+use crate::limits::Limits;
 use crate::permit::{PermitKey, PermitKeyError};
 use crate::sends::Mailer;
+use crate::subscriber::{Sns, Topics, TopicsError};
 use crate::suppression_list::SuppressionList;
 use crate::table::Table;
 use crate::table::item::{AddressSecret, ShortSecret};
@@ -39,7 +41,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TABLE_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(700);
 /// Three attempts with their pauses, inside what a caller waits.
 const TABLE_TIMEOUT: Duration = Duration::from_secs(3);
-/// SES answers its list calls within some hundred milliseconds, and so does `EventBridge`.
+/// SES answers its list calls within some hundred milliseconds, and so do `EventBridge` and SNS.
 const SES_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Leaves a recheck the time to say that it failed.
 const SES_TIMEOUT: Duration = Duration::from_millis(2_500);
@@ -76,9 +78,37 @@ pub struct Settings {
     pub event_bus: Option<String>,
     /// Where `EventBridge` is, if not in AWS.
     pub eventbridge_endpoint: Option<String>,
+    /// Which topics of SNS deliver by HTTPS, and where SNS is.
+    pub sns: SnsSettings,
     /// Whether webhooks may be on this machine and without TLS. For the local stack only: in a deployment it would let accounts
     /// reach what runs beside the functions.
     pub local_webhooks: bool,
+}
+
+/// What the function that SNS delivers to by HTTPS is told; nothing of it for the others.
+#[derive(Clone, Debug, Default)]
+pub struct SnsSettings {
+    /// The topics whose messages are taken.
+    pub topics: Topics,
+    /// Where SNS is, certificates and all, if not in AWS.
+    pub endpoint: Option<SocketAddr>,
+    /// The roots, as PEM, that SNS's certificates lead to, if not those of the system.
+    pub roots: Option<String>,
+}
+
+impl SnsSettings {
+    fn read(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+        let optional = |name| variable(name).filter(|value| !value.is_empty());
+        let endpoint = optional("AWS_ENDPOINT_URL_SNS").map(|url| {
+            let address = url.strip_prefix("http://").unwrap_or_default();
+            address.parse().map_err(|_| SettingsError::SnsEndpoint)
+        });
+        Ok(Self {
+            topics: Topics::read(&optional("LEADLIGHT_TOPICS").unwrap_or_default())?,
+            endpoint: endpoint.transpose()?,
+            roots: optional("LEADLIGHT_SNS_ROOTS"),
+        })
+    }
 }
 
 /// Why the settings cannot be used. Each names its variable.
@@ -99,6 +129,12 @@ pub enum SettingsError {
     /// `LEADLIGHT_BLOCKLISTS` does not describe blocklists.
     #[error("the environment variable LEADLIGHT_BLOCKLISTS is not usable: {0}")]
     Blocklists(#[from] BlocklistError),
+    /// `LEADLIGHT_TOPICS` is not a list of ARNs of topics.
+    #[error("the environment variable LEADLIGHT_TOPICS is no list of topics: {0}")]
+    Topics(#[from] TopicsError),
+    /// `AWS_ENDPOINT_URL_SNS` is not `http://`, an address and a port.
+    #[error("the environment variable AWS_ENDPOINT_URL_SNS is no http:// with address and port")]
+    SnsEndpoint,
     /// `LEADLIGHT_PERMIT_KEY` is no private Ed25519 key.
     #[error("the environment variable LEADLIGHT_PERMIT_KEY is not usable")]
     PermitKey(#[from] PermitKeyError),
@@ -188,6 +224,7 @@ impl Settings {
                 .transpose()?,
             event_bus: optional("LEADLIGHT_EVENT_BUS"),
             eventbridge_endpoint: optional("AWS_ENDPOINT_URL_EVENTBRIDGE"),
+            sns: SnsSettings::read(&variable)?,
             local_webhooks: optional("LEADLIGHT_LOCAL_WEBHOOKS").is_some(),
         })
     }
@@ -220,6 +257,20 @@ impl Settings {
             .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
         config.set_endpoint_url(self.sesv2_endpoint.clone());
         aws_sdk_sesv2::Client::from_conf(config.build())
+    }
+
+    /// A client for SNS in `region`: that of a topic, which may be another than ours.
+    pub(crate) fn sns_over(&self, http: SharedHttpClient, region: &str) -> aws_sdk_sns::Client {
+        let mut config = aws_sdk_sns::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
+        let endpoint = self.sns.endpoint.map(|address| format!("http://{address}"));
+        config.set_endpoint_url(endpoint);
+        aws_sdk_sns::Client::from_conf(config.build())
     }
 
     fn event_bus_over(&self, http: SharedHttpClient) -> EventBus {
@@ -309,6 +360,8 @@ pub struct App {
     pub address_secret: AddressSecret,
     /// The accounts, as read lately.
     pub accounts: Accounts,
+    /// The requests that were passed lately.
+    pub(crate) limits: Limits,
     /// The network part of verifications.
     pub verifier: Verifier,
     /// SES's own suppression lists.
@@ -321,6 +374,8 @@ pub struct App {
     pub permit_key: Option<PermitKey>,
     /// Where changes of status are published.
     pub event_bus: EventBus,
+    /// SNS, as far as it delivers by HTTPS.
+    pub sns: Sns,
     /// Brings changes of status to webhooks.
     pub courier: Courier,
 }
@@ -356,6 +411,7 @@ impl App {
         };
         Ok(Self {
             accounts: Accounts::new(table.clone()),
+            limits: Limits::default(),
             table,
             address_secret: settings.address_secret.clone(),
             verifier: Verifier::over(dns.clone(), &settings.name_servers)?
@@ -364,6 +420,7 @@ impl App {
             permit_key: settings.permit_key.clone(),
             insights: Insights::new(&ses),
             suppression_list: SuppressionList::new(&ses),
+            sns: Sns::new(settings.clone(), http.clone()),
             event_bus: settings.event_bus_over(http),
             courier: Courier::new(Dns::over(dns, &settings.name_servers)?, reach),
         })
@@ -484,6 +541,26 @@ mod tests {
             read(&[("LEADLIGHT_DNS", "localhost")]).unwrap_err(),
             SettingsError::NameServers
         );
+    }
+
+    #[test]
+    fn topics_and_where_sns_is_are_told_or_refused() {
+        let arn = "arn:aws:sns:eu-central-1:123456789012:feedback";
+        let endpoint = ("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:4567");
+        let sns = read(&[("LEADLIGHT_TOPICS", arn), endpoint]).unwrap().sns;
+        assert_eq!(sns.topics, Topics::read(arn).unwrap());
+        assert_eq!(sns.endpoint, Some("127.0.0.1:4567".parse().unwrap()));
+        assert_eq!(read(&[]).unwrap().sns.topics, Topics::default());
+        let wrong = read(&[("LEADLIGHT_TOPICS", "feedback")]).unwrap_err();
+        assert!(wrong.to_string().contains("LEADLIGHT_TOPICS"), "{wrong}");
+        for url in [
+            "127.0.0.1:4567",
+            "https://127.0.0.1:4567",
+            "http://localhost",
+        ] {
+            let wrong = read(&[("AWS_ENDPOINT_URL_SNS", url)]).unwrap_err();
+            assert_eq!(wrong, SettingsError::SnsEndpoint, "{url}");
+        }
     }
 
     /// Collects what is logged.

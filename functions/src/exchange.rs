@@ -1,9 +1,10 @@
 //! What every HTTP exchange has in common: the path and the body in, JSON and its headers out.
 
 use core::fmt::Write;
+use std::sync::OnceLock;
 use std::time::Instant;
 
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, StatusCode};
 use lambda_http::{Body, Request, Response};
 use leadlight::lead::LeadId;
@@ -12,7 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
+use crate::limits::Quota;
 use crate::problem::Refusal;
+use crate::security::secure;
 
 /// The most octets of a body. The largest that is needed, 100 leads with ids of 128, has 14 KB.
 pub(crate) const MAX_BODY_OCTETS: usize = 64 * 1024;
@@ -68,6 +71,15 @@ pub(crate) fn read_long_json<T: DeserializeOwned>(
     if !is_json(request) {
         return Err(Refusal::unsupported_media_type());
     }
+    read_undeclared_json(request, required, most_octets)
+}
+
+/// The same, whatever the body is said to be.
+pub(crate) fn read_undeclared_json<T: DeserializeOwned>(
+    request: &Request,
+    required: &[&str],
+    most_octets: usize,
+) -> Result<T, Refusal> {
     let body: &[u8] = request.body().as_ref();
     if body.len() > most_octets {
         return Err(Refusal::body_too_large(most_octets));
@@ -138,8 +150,35 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Respons
     Ok(response)
 }
 
-/// The end of every exchange: a response in any case, and its line in the log.
-pub(crate) fn finish(
+/// An exchange from its begin to its end.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    flow: &'static str,
+    started: Instant,
+    /// What the caller is told of its limits, once it is known.
+    pub(crate) quota: OnceLock<Quota>,
+}
+
+impl Exchange {
+    pub(crate) fn begin(flow: &'static str) -> Self {
+        Self {
+            flow,
+            started: Instant::now(),
+            quota: OnceLock::new(),
+        }
+    }
+
+    /// The end: a response in any case, and its line in the log.
+    pub(crate) fn finish(self, answer: Result<Response<Body>, Refusal>) -> Response<Body> {
+        let mut response = respond(self.flow, self.started, answer);
+        if let Some(quota) = self.quota.get() {
+            quota.tell(response.headers_mut());
+        }
+        response
+    }
+}
+
+fn respond(
     flow: &'static str,
     started: Instant,
     answer: Result<Response<Body>, Refusal>,
@@ -178,6 +217,6 @@ pub(crate) fn finish(
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    secure(headers);
     response
 }

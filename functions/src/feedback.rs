@@ -68,7 +68,7 @@ impl From<HandleError> for Diagnostic {
 
 /// Why a notification was not recorded. All of it is logged, and the notification is delivered again.
 #[derive(Debug, thiserror::Error)]
-enum RecordError {
+pub(crate) enum RecordError {
     #[error(transparent)]
     Notification(#[from] NotificationError),
     #[error("find the account of the notification")]
@@ -138,6 +138,20 @@ pub async fn handle_at(
             }
         }
     }
+}
+
+/// Records one notification, that was published at `published_at`, within `time`.
+pub(crate) async fn record_one(
+    app: &App,
+    text: &str,
+    published_at: Timestamp,
+    time: Duration,
+    now: Timestamp,
+) -> Result<(), Arc<RecordError>> {
+    let letter = envelope::parsed(text, Some(published_at));
+    let until = Some(Instant::now() + time);
+    let mut failed = Batch { app, until, now }.record(vec![letter]).await;
+    failed.remove(&0).map_or(Ok(()), Err)
 }
 
 /// Has one record delivered again. Repeated, it ends in the dead-letter queue, and this line says why.

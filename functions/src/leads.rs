@@ -4,8 +4,6 @@
 //! could be found out), then the lead. A crash after any of them leaves a table that says nothing wrong, and the same call again
 //! finishes what is missing.
 
-use std::time::Instant;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -24,7 +22,7 @@ use crate::apply::{
     own_source,
 };
 use crate::config::App;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::rechecks;
 use crate::reverifications;
@@ -42,16 +40,22 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    exchange::finish("leads", started, answer(app, &request, now).await)
+    let exchange = Exchange::begin("leads");
+    let answer = answer(app, &exchange, &request, now).await;
+    exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
-        (["v1", "leads", id], &Method::PUT) => save(app, request, id, now).await,
-        (["v1", "leads", id], &Method::GET) => show(app, request, id, now).await,
+        (["v1", "leads", id], &Method::PUT) => save(app, exchange, request, id, now).await,
+        (["v1", "leads", id], &Method::GET) => show(app, exchange, request, id, now).await,
         (["v1", "leads", _], _) => Err(Refusal::method_not_allowed("GET, PUT")),
-        (["v1", "leads", id, "log"], &Method::GET) => log(app, request, id, now).await,
+        (["v1", "leads", id, "log"], &Method::GET) => log(app, exchange, request, id, now).await,
         (["v1", "leads", _, "log"], _) => Err(Refusal::method_not_allowed("GET")),
         _ => Err(Refusal::no_such_route()),
     }
@@ -59,11 +63,12 @@ async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response
 
 async fn save(
     app: &App,
+    exchange: &Exchange,
     request: &Request,
     id: &str,
     now: Timestamp,
 ) -> Result<Response<Body>, Refusal> {
-    let caller = authorize(app, request.headers(), Scope::LeadsWrite, now).await?;
+    let caller = authorize(app, exchange, request.headers(), Scope::LeadsWrite, now).await?;
     let id = exchange::lead_id(id)?;
     caller.permit_lead(&id)?;
     let save = read_save(request, now)?;
@@ -264,11 +269,12 @@ impl Saved {
 
 async fn show(
     app: &App,
+    exchange: &Exchange,
     request: &Request,
     id: &str,
     now: Timestamp,
 ) -> Result<Response<Body>, Refusal> {
-    let (caller, id) = authorize_reader(app, request, id, now).await?;
+    let (caller, id) = authorize_reader(app, exchange, request, id, now).await?;
     let known = load(app, &caller, &id).await?;
     let assessment = known.assess(caller.policy(), now);
     let reply = SavedLead::new(&known.lead.item, assessment, None, now);
@@ -277,11 +283,12 @@ async fn show(
 
 async fn authorize_reader(
     app: &App,
+    exchange: &Exchange,
     request: &Request,
     id: &str,
     now: Timestamp,
 ) -> Result<(Caller, LeadId), Refusal> {
-    let caller = authorize(app, request.headers(), Scope::LeadsRead, now).await?;
+    let caller = authorize(app, exchange, request.headers(), Scope::LeadsRead, now).await?;
     let id = exchange::lead_id(id)?;
     caller.permit_lead(&id)?;
     Ok((caller, id))
@@ -294,11 +301,12 @@ async fn load(app: &App, caller: &Caller, id: &LeadId) -> Result<Known, Refusal>
 
 async fn log(
     app: &App,
+    exchange: &Exchange,
     request: &Request,
     id: &str,
     now: Timestamp,
 ) -> Result<Response<Body>, Refusal> {
-    let (caller, id) = authorize_reader(app, request, id, now).await?;
+    let (caller, id) = authorize_reader(app, exchange, request, id, now).await?;
     let page = Page::read(request)?;
     let known = load(app, &caller, &id).await?;
     let former = load_former(app, &caller, &known).await?;

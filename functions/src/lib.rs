@@ -1,6 +1,7 @@
 //! The Lambda functions of Leadlight: thin flows over one spine, on one table.
 //!
-//! Each flow is a module named as its binary: [`feedback`] turns what SES publishes into evidence, [`leads`] saves and shows
+//! Each flow is a module named as its binary: [`feedback`] turns what SES publishes into evidence, [`subscriber`] lets it in by
+//! HTTPS, [`leads`] saves and shows
 //! leads, [`statuses`] answers the widget, [`rechecks`] is Check again, [`sends`] is the gate, [`verifications`] answers forms, and
 //! [`reverifications`] verifies by itself what could not be verified when it was saved. They parse, load, merge, assess, commit and
 //! reply; the rules themselves are in the crate `leadlight`. Nothing here knows whether it runs in AWS or on one machine.
@@ -19,7 +20,9 @@ pub mod feedback;
 pub mod fuzzing;
 pub mod insights;
 pub mod invocation;
+mod kept;
 pub mod leads;
+pub mod limits;
 pub mod openapi;
 pub mod permit;
 pub mod problem;
@@ -28,10 +31,13 @@ pub mod reputation;
 pub mod reverifications;
 #[cfg(test)]
 mod rig;
+pub mod security;
 pub mod sends;
 pub mod statuses;
+pub mod subscriber;
 pub mod suppression_list;
 pub mod table;
+mod tls;
 pub mod verifications;
 pub mod verifier;
 pub mod webhooks;

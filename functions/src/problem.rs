@@ -204,6 +204,18 @@ impl Refusal {
         .header(WWW_AUTHENTICATE, challenge)
     }
 
+    /// The request comes from a page whose origin the account does not list.
+    #[must_use]
+    pub fn foreign_origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign-origin",
+            "Pages of this origin may not use the account's tokens",
+        )
+        .detail("the account lists the origins of its pages, and this is none of them")
+        .field("origin")
+    }
+
     /// The access token is good, but not for this.
     #[must_use]
     pub fn forbidden(code: &str, detail: impl Into<String>, challenge: &str) -> Self {
@@ -215,6 +227,46 @@ impl Refusal {
         .detail(detail)
         .code(code)
         .header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// A message is not from a topic that is listed, not of now, or not signed by SNS.
+    #[must_use]
+    pub fn untrusted_message(code: &str, field: &str, detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "untrusted-message",
+            "The message is not one that is taken",
+        )
+        .detail(detail)
+        .field(field)
+        .code(code)
+    }
+
+    /// A message of SNS cannot be recorded, however often it comes: a 4xx other than 429 makes SNS give it up at once, into the
+    /// dead-letter queue of its subscription.
+    #[must_use]
+    pub fn unreadable_notification(error: &(dyn core::error::Error + 'static)) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unreadable-notification",
+            "The notification cannot be recorded",
+        )
+        .detail("it is kept in the dead-letter queue of the subscription; the log says why")
+        .field("/Message")
+        .cause(error)
+    }
+
+    /// SNS does not know the subscription that is to be confirmed, any more or at all.
+    #[must_use]
+    pub fn unknown_subscription(error: &(dyn core::error::Error + 'static)) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown-subscription",
+            "The subscription cannot be confirmed",
+        )
+        .detail("Amazon SNS does not know its token, or knows it no longer; subscribe again")
+        .field("/Token")
+        .cause(error)
     }
 
     /// The account has no such lead.
@@ -271,6 +323,20 @@ impl Refusal {
             .duration_since(now)
             .saturating_add(SignedDuration::from_millis(999));
         refusal.retry_in_s(wait.as_secs())
+    }
+
+    /// A token, or all of an account, asked more than it may in a minute. `code` says which.
+    #[must_use]
+    pub fn too_many_requests(code: &str, limit: u32, retry_at: Timestamp, now: Timestamp) -> Self {
+        let mut refusal = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "There are too many requests",
+        )
+        .detail(format!("at most {limit} in a minute"))
+        .code(code);
+        refusal.0.problem.retry_at = Some(retry_at);
+        refusal.retry_in_s(retry_at.as_second() - now.as_second())
     }
 
     /// The gate refuses a message for these recipients. Nothing was sent.

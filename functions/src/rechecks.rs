@@ -25,7 +25,7 @@ use crate::apply::{
     own_source,
 };
 use crate::config::App;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::insights::{Mailbox, Opinion};
 use crate::problem::{Refusal, chain};
 use crate::suppression_list::List;
@@ -50,22 +50,24 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    let answer = tokio::time::timeout(ANSWER_WITHIN, answer(app, &request, now)).await;
-    exchange::finish(
-        "rechecks",
-        started,
-        answer.unwrap_or_else(|_| Err(Refusal::out_of_time())),
-    )
+    let exchange = Exchange::begin("rechecks");
+    let answer = answer(app, &exchange, &request, now);
+    let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
+    exchange.finish(answer.unwrap_or_else(|_| Err(Refusal::out_of_time())))
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     let id = match (exchange::segments(request).as_slice(), request.method()) {
         (["v1", "leads", id, "rechecks"], &Method::POST) => *id,
         (["v1", "leads", _, "rechecks"], _) => return Err(Refusal::method_not_allowed("POST")),
         _ => return Err(Refusal::no_such_route()),
     };
-    let caller = authorize(app, request.headers(), Scope::Rechecks, now).await?;
+    let caller = authorize(app, exchange, request.headers(), Scope::Rechecks, now).await?;
     let id = exchange::lead_id(id)?;
     caller.permit_lead(&id)?;
     exchange::json(StatusCode::OK, &press(app, &caller, &id, now).await?)

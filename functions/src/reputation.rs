@@ -5,7 +5,6 @@
 //! has the most time, and a function of its own for one file is none.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
@@ -17,7 +16,7 @@ use leadlight::reputation::Reputation;
 
 use crate::access::{Scope, authorize};
 use crate::config::App;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::openapi;
 use crate::problem::Refusal;
 use crate::table::TableError;
@@ -36,11 +35,17 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    exchange::finish("reputation", started, answer(app, &request, now).await)
+    let exchange = Exchange::begin("reputation");
+    let answer = answer(app, &exchange, &request, now).await;
+    exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
         (["v1", "openapi.json"], &Method::GET) => return Ok(openapi::response()),
         (["v1", "reputation"], &Method::GET) => {}
@@ -49,7 +54,7 @@ async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response
         }
         _ => return Err(Refusal::no_such_route()),
     }
-    let caller = authorize(app, request.headers(), Scope::Reputation, now).await?;
+    let caller = authorize(app, exchange, request.headers(), Scope::Reputation, now).await?;
     // The figures are of all leads.
     caller.permit_recipient(None)?;
     let (from, to) = read_days(request, now)?;

@@ -29,7 +29,7 @@ use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::config::{App, Settings};
+use crate::config::{App, Settings, SnsSettings};
 use crate::table::Table;
 use crate::table::definition::{Definition, Template};
 use crate::table::item::{Account, AddressSecret, Algorithm, PublicKey};
@@ -85,6 +85,7 @@ impl Rig {
             permit_key: None,
             event_bus: None,
             eventbridge_endpoint: None,
+            sns: SnsSettings::default(),
             local_webhooks: false,
         };
         let past_the_proxy = Settings {
@@ -114,6 +115,7 @@ impl Rig {
                 &Account {
                     policy,
                     keys,
+                    origins: None,
                     ses_tenant: None,
                 },
             )

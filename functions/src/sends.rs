@@ -18,7 +18,6 @@ mod mailer;
 mod message;
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::Instant;
 
 #[cfg(any(test, fuzzing))]
 use aws_sdk_sesv2::operation::send_email::SendEmailInput;
@@ -36,7 +35,7 @@ use leadlight::lead::LeadId;
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::evidence_of;
 use crate::config::App;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::feedback::{ACCOUNT_TAG, LEAD_TAG};
 use crate::permit::{PermitKey, Statement};
 use crate::problem::Refusal;
@@ -63,14 +62,20 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    exchange::finish("sends", started, answer(app, &request, now).await)
+    let exchange = Exchange::begin("sends");
+    let answer = answer(app, &exchange, &request, now).await;
+    exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
-        (["v1", "send-checks"], &Method::POST) => check(app, request, now).await,
-        (["v1", "sends"], &Method::POST) => send(app, request, now).await,
+        (["v1", "send-checks"], &Method::POST) => check(app, exchange, request, now).await,
+        (["v1", "sends"], &Method::POST) => send(app, exchange, request, now).await,
         (["v1", "send-checks" | "sends"], _) => Err(Refusal::method_not_allowed("POST")),
         (["v1", "permit-keys"], &Method::GET) => permit_keys(app),
         (["v1", "permit-keys"], _) => Err(Refusal::method_not_allowed("GET")),
@@ -88,8 +93,13 @@ fn permit_keys(app: &App) -> Result<Response<Body>, Refusal> {
     Ok(response)
 }
 
-async fn check(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
-    let caller = authorize(app, request.headers(), Scope::Sends, now).await?;
+async fn check(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
+    let caller = authorize(app, exchange, request.headers(), Scope::Sends, now).await?;
     let asked: SendChecksRequest =
         exchange::read_long_json(request, &["recipients"], MAX_CHECK_OCTETS)?;
     let recipients = fold(app, &caller, read_recipients(&asked)?)?;
@@ -249,8 +259,13 @@ async fn object(
     Ok(recipients.iter().zip(objections).map(of_mailbox).collect())
 }
 
-async fn send(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
-    let caller = authorize(app, request.headers(), Scope::Sends, now).await?;
+async fn send(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
+    let caller = authorize(app, exchange, request.headers(), Scope::Sends, now).await?;
     let key = IdempotencyKey::read(request.headers())?;
     let mut asked: SendRequest =
         exchange::read_long_json(request, &["from", "subject"], MAX_MESSAGE_OCTETS)?;

@@ -4,7 +4,6 @@
 //! to another, is `unknown`.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use jiff::Timestamp;
 use lambda_http::http::{Method, StatusCode};
@@ -15,7 +14,7 @@ use leadlight::lead::{Lead, LeadId};
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::{assess_lead, evidence_of};
 use crate::config::App;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::table::item::Key;
 use crate::table::{Consistency, TableError};
@@ -27,17 +26,23 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    exchange::finish("statuses", started, answer(app, &request, now).await)
+    let exchange = Exchange::begin("statuses");
+    let answer = answer(app, &exchange, &request, now).await;
+    exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
         (["v1", "statuses"], &Method::POST) => {}
         (["v1", "statuses"], _) => return Err(Refusal::method_not_allowed("POST")),
         _ => return Err(Refusal::no_such_route()),
     }
-    let caller = authorize(app, request.headers(), Scope::Statuses, now).await?;
+    let caller = authorize(app, exchange, request.headers(), Scope::Statuses, now).await?;
     let leads = read_leads(request)?;
     for lead in &leads {
         caller.permit_lead(lead)?;

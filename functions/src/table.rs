@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -476,6 +476,39 @@ impl Table {
                 "UpdateItem",
             ),
         }
+    }
+
+    /// Adds to the requests of an account, or of the token with this hash, in the minute that begins at `minute` (in seconds since
+    /// 1970), and gives back how many there are then. Repeated by the SDK, it may count them twice.
+    ///
+    /// # Errors
+    /// When the table cannot be asked.
+    pub(crate) async fn count_requests(
+        &self,
+        account: &AccountId,
+        minute: i64,
+        token: Option<&str>,
+        requests: u32,
+    ) -> Result<u32, TableError> {
+        let (key, expires_at) = item::request_count(account, minute, token);
+        let counted = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key.clone()))
+            .update_expression("SET #expires_at = :expires_at ADD #count :more")
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_names("#expires_at", EXPIRES_AT)
+            .expression_attribute_values(":more", AttributeValue::N(requests.to_string()))
+            .expression_attribute_values(":expires_at", AttributeValue::N(expires_at.to_string()))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await
+            .map_err(TableError::unavailable("UpdateItem"))?;
+        let count = counted.attributes.as_ref().and_then(|row| row.get("count"));
+        count
+            .and_then(|count| count.as_n().ok()?.parse().ok())
+            .ok_or_else(|| item::unreadable(&key))
     }
 
     /// Writes an account: its policy and public keys. For operators; replaces what is there.

@@ -2,8 +2,6 @@
 //!
 //! A text that is no address is an answer like any other, not a mistake of the caller.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
@@ -12,7 +10,7 @@ use leadlight::api::{VerificationReply, VerifyRequest};
 
 use crate::access::{Scope, authorize};
 use crate::config::App;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::verifier::Freshness;
 
@@ -23,17 +21,23 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    exchange::finish("verifications", started, answer(app, &request, now).await)
+    let exchange = Exchange::begin("verifications");
+    let answer = answer(app, &exchange, &request, now).await;
+    exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
         (["v1", "verifications"], &Method::POST) => {}
         (["v1", "verifications"], _) => return Err(Refusal::method_not_allowed("POST")),
         _ => return Err(Refusal::no_such_route()),
     }
-    let caller = authorize(app, request.headers(), Scope::Verifications, now).await?;
+    let caller = authorize(app, exchange, request.headers(), Scope::Verifications, now).await?;
     // What is asked about is nobody's address yet, so a token that is good for some leads alone is not good for it.
     caller.permit_recipient(None)?;
     let VerifyRequest { address } = exchange::read_json(request, &["address"])?;

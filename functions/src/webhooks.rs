@@ -2,8 +2,6 @@
 //!
 //! A secret is shown once, to whoever made it. Saving a webhook that was disabled enables it.
 
-use std::time::Instant;
-
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
@@ -13,7 +11,7 @@ use crate::access::{Scope, authorize};
 use crate::apply::apply;
 use crate::config::App;
 use crate::deliveries::new_secret;
-use crate::exchange;
+use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::table::Consistency;
 use crate::table::item::{Key, Webhook, WebhookSecret};
@@ -28,22 +26,33 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Answers one request that arrived at `now`.
 pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
-    let started = Instant::now();
-    exchange::finish("webhooks", started, answer(app, &request, now).await)
+    let exchange = Exchange::begin("webhooks");
+    let answer = answer(app, &exchange, &request, now).await;
+    exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
-        (["v1", "webhook"], &Method::GET) => show(app, request, now).await,
-        (["v1", "webhook"], &Method::PUT) => save(app, request, now).await,
-        (["v1", "webhook"], &Method::DELETE) => remove(app, request, now).await,
+        (["v1", "webhook"], &Method::GET) => show(app, exchange, request, now).await,
+        (["v1", "webhook"], &Method::PUT) => save(app, exchange, request, now).await,
+        (["v1", "webhook"], &Method::DELETE) => remove(app, exchange, request, now).await,
         (["v1", "webhook"], _) => Err(Refusal::method_not_allowed("DELETE, GET, PUT")),
         _ => Err(Refusal::no_such_route()),
     }
 }
 
-async fn show(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
-    let caller = authorize(app, request.headers(), Scope::Webhooks, now).await?;
+async fn show(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
+    let caller = authorize(app, exchange, request.headers(), Scope::Webhooks, now).await?;
     caller.permit_recipient(None)?;
     let key = Key::webhook(&caller.account);
     let stored = app.table.load(&key, Consistency::Strong).await?;
@@ -51,8 +60,13 @@ async fn show(app: &App, request: &Request, now: Timestamp) -> Result<Response<B
     exchange::json(StatusCode::OK, &reply(&webhook, None, now))
 }
 
-async fn save(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
-    let caller = authorize(app, request.headers(), Scope::Webhooks, now).await?;
+async fn save(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
+    let caller = authorize(app, exchange, request.headers(), Scope::Webhooks, now).await?;
     caller.permit_recipient(None)?;
     let SaveWebhook { url, rotate_secret } = exchange::read_json(request, &["url"])?;
     let url = app.courier.read_url(&url);
@@ -101,8 +115,13 @@ async fn save(app: &App, request: &Request, now: Timestamp) -> Result<Response<B
     exchange::json(status, &reply(&webhook, made.then_some(secret), now))
 }
 
-async fn remove(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
-    let caller = authorize(app, request.headers(), Scope::Webhooks, now).await?;
+async fn remove(
+    app: &App,
+    exchange: &Exchange,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
+    let caller = authorize(app, exchange, request.headers(), Scope::Webhooks, now).await?;
     caller.permit_recipient(None)?;
     app.table.remove_webhook(&caller.account).await?;
     let mut response = Response::new(Body::Empty);

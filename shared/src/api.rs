@@ -210,6 +210,27 @@ pub struct RecheckReply {
     pub kept_because: Option<String>,
 }
 
+/// The answer to `POST /v1/notifications`, which SNS does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotificationReply {
+    /// What became of the message.
+    pub outcome: NotificationOutcome,
+}
+
+/// What became of a message of SNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationOutcome {
+    /// What it says is recorded, or was before.
+    Recorded,
+    /// The subscription is confirmed: the topic's notifications will come.
+    Confirmed,
+    /// The subscription ended; that is logged, and nothing was done about it.
+    Noted,
+}
+
 /// `POST /v1/verifications`: asks what is to be said of an address, without saving anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

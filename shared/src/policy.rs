@@ -38,6 +38,15 @@ pub struct Policy {
     /// Questions to SES whether a mailbox exists (`GetEmailAddressInsights`), in one account within a day (UTC), by Check again.
     /// Default 0, which switches them off: each costs $0.01 (AWS price list of July 2026), and the account has to want that.
     pub mailbox_checks_per_day: u32,
+    /// Requests with one token that may stand in a page, within a minute (UTC). Default 300: a page asks once for all its bubbles and
+    /// again as it is scrolled, a person presses now and then, and whoever finds the token in the page is to do little with it.
+    pub requests_per_page_token_per_minute: u32,
+    /// Requests with one token of the CRM's server, within a minute (UTC). Default 3,000, half of the account's: a loop that runs
+    /// away leaves the pages theirs.
+    pub requests_per_server_token_per_minute: u32,
+    /// Requests of one account within a minute (UTC). Default 6,000: 50,000 leads are imported in nine minutes, and of the 500
+    /// requests a second that a deployment takes by default, one account has a fifth.
+    pub requests_per_account_per_minute: u32,
 }
 
 /// The most soft bounces that a threshold can ask for: what the bounded evidence surely keeps.
@@ -58,6 +67,9 @@ impl Default for Policy {
             rechecks_per_lead_per_hour: 5,
             rechecks_per_account_per_day: 1_000,
             mailbox_checks_per_day: 0,
+            requests_per_page_token_per_minute: 300,
+            requests_per_server_token_per_minute: 3_000,
+            requests_per_account_per_minute: 6_000,
         }
     }
 }

@@ -54,6 +54,8 @@ async fn every_function_answers_its_event_on_the_runtime_api_of_cargo_lambda() {
     assert_eq!(webhooks["url"], "https://crm.example/leadlight");
     let reputation = body(&bench.invoke("reputation"));
     assert!(reputation["total"]["sent"].is_u64(), "{reputation}");
+    let refused = bench.invoke("subscriber");
+    assert_eq!(refused["statusCode"], 403, "{refused}");
     for name in FUNCTIONS {
         assert!(event_file(name).is_file(), "{name} has no event");
     }

@@ -11,6 +11,7 @@ use leadlight::policy::Policy;
 use leadlight_dev::progress::Progress;
 use leadlight_dev::template;
 use leadlight_functions::deliveries;
+use leadlight_functions::limits::BLOCK;
 use serde_json::{Value, json};
 
 use crate::changes::Follower;
@@ -52,6 +53,35 @@ async fn the_roles_of_the_template_allow_what_the_functions_do_and_nothing_more(
     world
         .deliver(&[complaint(&["cleo@lead.example"], ago(30))])
         .await;
+
+    iam.enact("subscriber", &mut world).await;
+    iam.race("evidence");
+    let event = bounce(ANN, GENERAL, ago(45)).to_string();
+    let delivered = world.deliver_by_https(&event).await;
+    assert_eq!(delivered.status, 200, "{delivered:?}");
+    let mut untagged = bounce("ben@lead.example", NO_EMAIL, ago(35));
+    untagged["mail"]["tags"] = json!({});
+    iam.race("lead");
+    for event in [untagged, complaint(&["cleo@lead.example"], ago(25))] {
+        let delivered = world.deliver_by_https(&event.to_string()).await;
+        assert_eq!(delivered.status, 200, "{delivered:?}");
+    }
+
+    // Whoever asks often is counted in the table.
+    for (function, method, path) in [
+        ("statuses", "POST", "/v1/statuses"),
+        ("rechecks", "POST", "/v1/leads/nobody/rechecks"),
+        ("leads", "GET", "/v1/leads/nobody"),
+        ("sends", "POST", "/v1/send-checks"),
+        ("verifications", "POST", "/v1/verifications"),
+        ("webhooks", "GET", "/v1/webhook"),
+        ("reputation", "GET", "/v1/reputation"),
+    ] {
+        iam.enact(function, &mut world).await;
+        for _ in 0..=BLOCK {
+            world.call_at(method, path, Value::Null, now).await;
+        }
+    }
 
     iam.enact("statuses", &mut world).await;
     let statuses = world.statuses(&["ann", "ben", "cleo"]).await;
@@ -251,7 +281,7 @@ impl Iam {
             let request = Request::read(&Call { operation, body });
             let allow = |role: &str| state.roles[role].iter().any(|it| it.allows(&request));
             assert!(!allow("feedback"), "{request:?}");
-            for keyless in ["reverifications", "changes", "deliveries"] {
+            for keyless in ["subscriber", "reverifications", "changes", "deliveries"] {
                 assert!(!allow(keyless), "{request:?}");
             }
             assert!(allow("statuses"), "tokens are checked by them");
@@ -278,8 +308,9 @@ impl Iam {
                             "dynamodb:ListStreams",
                         ]
                         .contains(&action.as_str());
-                    // Nothing stands between the functions and EventBridge here; other flows show that it is needed.
-                    let is_unseen = action == "events:PutEvents";
+                    // Nothing stands between the functions and EventBridge or SNS here; other flows show that it is needed.
+                    let is_unseen =
+                        ["events:PutEvents", "sns:ConfirmSubscription"].contains(&action.as_str());
                     assert!(
                         is_lambda || is_unseen || used.contains(action),
                         "{role} never needs {action} {condition}"

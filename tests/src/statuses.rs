@@ -15,7 +15,7 @@ on_both_engines!(
     a_wrong_question_is_told_what_is_wrong,
 );
 
-async fn a_hundred_leads_cost_two_reads(world: World) {
+async fn a_hundred_leads_cost_two_reads(mut world: World) {
     world
         .dns
         .change(|_| Zone::default().mail("lead.example", [192, 0, 2, 10].into()));
@@ -30,6 +30,7 @@ async fn a_hundred_leads_cost_two_reads(world: World) {
         .collect();
     world.deliver(&bounced).await;
     let asked: Vec<&str> = ids.iter().map(String::as_str).collect();
+    world.rest().await;
     // The account is known by now, as it is in a Lambda that is warm.
     world.table_calls.take_calls();
     let statuses = world.statuses(&asked).await;
@@ -51,7 +52,7 @@ fn address(lead: &str) -> String {
     format!("{lead}@lead.example")
 }
 
-async fn keys_left_unprocessed_are_asked_for_again(world: World) {
+async fn keys_left_unprocessed_are_asked_for_again(mut world: World) {
     let ids: Vec<String> = (0..20).map(|n| format!("lead-{n}")).collect();
     for id in &ids {
         world.save(id, &address(id)).await;
@@ -62,6 +63,7 @@ async fn keys_left_unprocessed_are_asked_for_again(world: World) {
     world
         .deliver(&[bounce(&address("lead-19"), NO_EMAIL, days_ago(1))])
         .await;
+    world.rest().await;
     world
         .table_calls
         .script(|_| Act::LeaveUnprocessed { read: 8 });

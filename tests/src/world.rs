@@ -29,17 +29,19 @@ use leadlight_dev::event_bus::{self, EventBus};
 use leadlight_dev::ledger::Ledger;
 use leadlight_dev::queue::{Queue, QueueSettings};
 use leadlight_dev::ses::{Ses, SesSettings};
+use leadlight_dev::sns::Sns;
 use leadlight_dev::table_stream::TableStream;
 use leadlight_dev::template;
-use leadlight_functions::config::{App, Settings};
+use leadlight_functions::config::{App, Settings, SnsSettings};
 use leadlight_functions::feedback::HandleError;
 use leadlight_functions::permit::PermitKey;
 use leadlight_functions::reverifications::{self, Report};
+use leadlight_functions::subscriber::Topics;
 use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
 use leadlight_functions::table::{Consistency, Table};
 use leadlight_functions::verifier::Blocklist;
 use leadlight_functions::{
-    feedback, leads, rechecks, reputation, sends, statuses, verifications, webhooks,
+    feedback, leads, rechecks, reputation, sends, statuses, subscriber, verifications, webhooks,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -93,6 +95,7 @@ pub(crate) struct World {
     pub(crate) ses: Ses,
     pub(crate) dns: Server,
     pub(crate) event_bus: EventBus,
+    pub(crate) sns: Box<Sns>,
     /// The table's stream.
     pub(crate) stream: TableStream,
     /// The functions.
@@ -133,6 +136,7 @@ impl World {
         let ses = Ses::start(queue, SesSettings::default()).await.unwrap();
         let dns = Server::start(zone()).await.unwrap();
         let event_bus = EventBus::start().await.unwrap();
+        let sns = Box::new(Box::pin(Sns::start()).await.unwrap());
         let table_calls = Proxy::start(engine.clone()).await;
         let ses_calls = Proxy::start(ses.endpoint()).await;
         let number = TABLES.fetch_add(1, atomic::Ordering::Relaxed);
@@ -149,6 +153,7 @@ impl World {
             permit_key: Some(PermitKey::from_pem(PERMIT_KEY).unwrap()),
             event_bus: Some(event_bus::BUS.to_owned()),
             eventbridge_endpoint: Some(event_bus.endpoint()),
+            sns: sns.settings(),
             local_webhooks: true,
         };
         let stream = TableStream::signed(
@@ -173,6 +178,7 @@ impl World {
             ses,
             dns,
             event_bus,
+            sns,
             stream,
             _engine: owned,
         };
@@ -212,6 +218,7 @@ impl World {
         let account = Account {
             policy,
             keys: issuer.public_keys(),
+            origins: None,
             ses_tenant: None,
         };
         self.table()
@@ -223,6 +230,20 @@ impl World {
     /// Gives `acme` another policy. Only before the first request: accounts are remembered for a minute.
     pub(crate) async fn with_policy(self, policy: Policy) -> Self {
         self.save_account(&self.acme, policy).await;
+        self
+    }
+
+    /// Gives `acme` a list of the origins of its pages, and starts the functions anew.
+    pub(crate) async fn with_origins(mut self, origins: &[&str]) -> Self {
+        let origins = origins.iter().map(|origin| (*origin).to_owned());
+        let account = Account {
+            keys: self.acme.public_keys(),
+            origins: Some(origins.collect()),
+            ..Account::default()
+        };
+        let saved = self.table().save_account(&self.acme.account, &account);
+        saved.await.unwrap();
+        self.app = Arc::new(App::new(&self.settings).unwrap());
         self
     }
 
@@ -267,6 +288,12 @@ impl World {
         App::new(&self.settings).unwrap()
     }
 
+    /// Puts the functions into a process that knows the account and has counted one request, as after a pause.
+    pub(crate) async fn rest(&mut self) {
+        self.app = Arc::new(self.restarted());
+        self.statuses(&["nobody"]).await;
+    }
+
     /// The functions with another name server.
     pub(crate) fn asking(&self, name_server: SocketAddr) -> App {
         let settings = Settings {
@@ -280,6 +307,19 @@ impl World {
     pub(crate) fn deployed(&self) -> App {
         let settings = Settings {
             local_webhooks: false,
+            ..self.settings.clone()
+        };
+        App::new(&settings).unwrap()
+    }
+
+    /// The functions with other topics than SNS's stand-in has.
+    pub(crate) fn taking(&self, topics: &str) -> App {
+        let sns = SnsSettings {
+            topics: Topics::read(topics).unwrap(),
+            ..self.sns.settings()
+        };
+        let settings = Settings {
+            sns,
             ..self.settings.clone()
         };
         App::new(&settings).unwrap()
@@ -412,6 +452,15 @@ impl World {
     /// Hands an event to the feedback function.
     pub(crate) async fn feed(&self, event: Value) -> Result<Value, HandleError> {
         feedback::handle(&self.app, event, None).await
+    }
+
+    /// Publishes an event to a topic that delivers by HTTPS.
+    pub(crate) async fn deliver_by_https(&self, event: &str) -> Reply {
+        let now = Timestamp::now();
+        let message = self.sns.notification(event, now).unwrap();
+        let body = Body::Text(message.to_string());
+        let request = request("POST", "/v1/notifications", None, body);
+        answer(&self.app, request, now).await
     }
 
     /// Delivers notifications by SNS and SQS, and what failed again, as the queue does; expects that all are taken.
@@ -548,6 +597,7 @@ pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply
         "/v1/verifications" => verifications::handle_at(app, request, now).await,
         "/v1/webhook" => webhooks::handle_at(app, request, now).await,
         "/v1/reputation" | "/v1/openapi.json" => reputation::handle_at(app, request, now).await,
+        "/v1/notifications" => subscriber::handle_at(app, request, now).await,
         path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
         _ => leads::handle_at(app, request, now).await,
     };

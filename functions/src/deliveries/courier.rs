@@ -19,6 +19,7 @@ use lambda_http::http::{Method, Request, StatusCode};
 use tower_service::Service;
 use url::{Host, Url};
 
+use crate::tls;
 use crate::verifier::{Answer, Dns};
 
 /// What a receiver has from the question for its name to the status of its answer (Standard Webhooks suggests 15 to 30 s; who needs
@@ -297,7 +298,9 @@ impl Courier {
         let tls = if let Some(tls) = self.tls.get() {
             tls.clone()
         } else {
-            let tls = tls().map_err(Refused::NoConnection)?;
+            let tls = tls::system_roots()
+                .and_then(tls::client)
+                .map_err(Refused::NoConnection)?;
             self.tls.get_or_init(|| tls).clone()
         };
         let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
@@ -319,22 +322,6 @@ fn ip_address(record: &RData) -> Option<IpAddr> {
         RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
         _ => None,
     }
-}
-
-/// TLS with the system's root certificates, read when they are needed first.
-fn tls() -> Result<rustls::ClientConfig, Box<dyn core::error::Error + Send + Sync>> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err("the system has no root certificates".into());
-    }
-    let provider = rustls::crypto::ring::default_provider();
-    let config = rustls::ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
 }
 
 /// A resolver that knows one address.

@@ -75,7 +75,7 @@ fn record(record: &Value) -> Option<Record> {
 }
 
 /// What is in a text that may be an envelope. A text that is no JSON may still be SES's probe.
-fn parsed(text: &str, received_at: Option<Timestamp>) -> Letter {
+pub(super) fn parsed(text: &str, received_at: Option<Timestamp>) -> Letter {
     let text = text.trim_start_matches('\u{feff}');
     let value = serde_json::from_str::<Value>(text).ok();
     value

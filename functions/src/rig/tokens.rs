@@ -312,6 +312,7 @@ async fn another_accounts_lead_does_not_exist() {
             &Account {
                 policy: Policy::default(),
                 keys,
+                origins: None,
                 ses_tenant: None,
             },
         )

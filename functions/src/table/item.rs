@@ -6,7 +6,7 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use hmac::{Hmac, KeyInit, Mac};
@@ -51,6 +51,9 @@ const DUE_KEPT_S: i64 = 7 * 86_400;
 /// Seconds that a day's counter outlives its day: long enough to be looked at, `DynamoDB` deletes late anyway.
 const COUNTER_KEPT_S: i64 = 7 * 86_400;
 
+/// Seconds that a minute's count of requests is kept from its begin: nobody asks for it any more after the minute.
+const REQUEST_COUNT_KEPT_S: i64 = 3_600;
+
 /// The attributes of an item, as the SDK has them.
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -81,6 +84,10 @@ pub struct Account {
     /// Its public keys by key id (`kid`); whoever holds a private one may mint tokens for the account.
     #[serde(default)]
     pub keys: BTreeMap<String, PublicKey>,
+    /// The origins of the pages that may use its tokens, such as `https://crm.example.com`, letter for letter as browsers send them.
+    /// Without the list, all that the deployment lets in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub origins: Option<BTreeSet<String>>,
     /// The SES tenant by which its mail is sent, if it has one. Such a tenant has a suppression list of its own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ses_tenant: Option<String>,
@@ -506,7 +513,7 @@ impl<T: Item> Stored<T> {
     }
 }
 
-fn unreadable(row: &Attributes) -> TableError {
+pub(super) fn unreadable(row: &Attributes) -> TableError {
     let text = |name| {
         row.get(name)
             .and_then(|value| value.as_s().ok())
@@ -593,6 +600,21 @@ pub(super) fn mail_count(
         .map_or(0, |day| day.timestamp().as_second());
     let key = attributes(&pk, &format!("{prefix}{share}#{sender}"));
     (key, midnight.saturating_add(MAIL_COUNTS_KEPT_DAYS * 86_400))
+}
+
+/// The key of the count of the requests of an account, or of the token with this hash, in the minute that begins at `minute`, and
+/// when that count may go.
+pub(super) fn request_count(
+    account: &AccountId,
+    minute: i64,
+    token: Option<&str>,
+) -> (Attributes, i64) {
+    let pk = format!("{account}#limit#{minute}");
+    let sk = token.map_or_else(|| "account".to_owned(), |hash| ["token#", hash].concat());
+    (
+        attributes(&pk, &sk),
+        minute.saturating_add(REQUEST_COUNT_KEPT_S),
+    )
 }
 
 /// What an account may do so many times a day.
@@ -918,6 +940,7 @@ mod tests {
         (policy, btree_map(text(), key, 0..4), option::of(text())).prop_map(
             |(policy, keys, ses_tenant)| Account {
                 policy,
+                origins: ses_tenant.clone().map(|name| BTreeSet::from([name])),
                 keys,
                 ses_tenant,
             },

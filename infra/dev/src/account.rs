@@ -122,6 +122,7 @@ impl LocalAccount {
         Ok(Account {
             policy,
             keys: [(KEY_ID.to_owned(), key)].into(),
+            origins: None,
             ses_tenant: None,
         })
     }

@@ -24,7 +24,7 @@ use leadlight::address::Address;
 use leadlight::evidence::AddressRecord;
 use leadlight::lead::{Lead, LeadId, Save};
 use leadlight::policy::Policy;
-use leadlight_functions::config::{App, Settings};
+use leadlight_functions::config::{App, Settings, SnsSettings};
 use leadlight_functions::sends;
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::{AddressSecret, Key};
@@ -176,6 +176,7 @@ fn settings(endpoint: String) -> anyhow::Result<Settings> {
         permit_key: None,
         event_bus: None,
         eventbridge_endpoint: None,
+        sns: SnsSettings::default(),
         local_webhooks: false,
     })
 }

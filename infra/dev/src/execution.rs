@@ -14,7 +14,7 @@ use lambda_runtime::Diagnostic;
 use leadlight_functions::config::App;
 use leadlight_functions::{
     changes, deliveries, feedback, leads, rechecks, reputation, reverifications, sends, statuses,
-    verifications, webhooks,
+    subscriber, verifications, webhooks,
 };
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -111,6 +111,7 @@ async fn handle(app: &App, function: &str, event: Value, deadline: Instant) -> A
         "sends" => http(sends::handle(app, request()?).boxed_local()).await,
         "webhooks" => http(webhooks::handle(app, request()?).boxed_local()).await,
         "reputation" => http(reputation::handle(app, request()?).boxed_local()).await,
+        "subscriber" => http(subscriber::handle(app, request()?).boxed_local()).await,
         "verifications" => http(verifications::handle(app, request()?).boxed_local()).await,
         unknown => Err(FunctionError::new(FunctionError::NOT_FOUND, unknown)),
     }

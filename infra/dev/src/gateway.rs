@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use leadlight::api::Problem;
+use leadlight_functions::security::HEADERS;
 use serde_json::{Map, Value, json};
 
 use crate::lambdas::Invoke;
@@ -189,6 +190,7 @@ fn function_of(path: &str) -> &'static str {
         "/v1/verifications" => "verifications",
         "/v1/webhook" => "webhooks",
         "/v1/reputation" | "/v1/openapi.json" => "reputation",
+        "/v1/notifications" => "subscriber",
         _ if path.starts_with("/v1/leads/") && path.ends_with("/rechecks") => "rechecks",
         _ => "leads",
     }
@@ -203,12 +205,10 @@ pub(crate) fn problem(status: StatusCode, code: &str, detail: &str) -> Response 
         detail: Some(detail.to_owned()),
         ..Problem::default()
     };
-    (
-        status,
-        [("content-type", "application/problem+json")],
-        axum::Json(problem),
-    )
-        .into_response()
+    let kind = [("content-type", "application/problem+json")];
+    let mut response = (status, kind, axum::Json(problem)).into_response();
+    response.headers_mut().extend(HEADERS);
+    response
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::runtime_api::Answer;
 use crate::{template, tools, workspace};
 
 /// Every function's binary.
-pub const FUNCTIONS: [&str; 11] = [
+pub const FUNCTIONS: [&str; 12] = [
     "feedback",
     "leads",
     "statuses",
@@ -30,6 +30,7 @@ pub const FUNCTIONS: [&str; 11] = [
     "deliveries",
     "webhooks",
     "reputation",
+    "subscriber",
 ];
 
 /// Hands events to functions, as Lambda's own API does.

@@ -31,6 +31,7 @@ pub mod queue;
 pub mod receiver;
 pub mod runtime_api;
 pub mod ses;
+pub mod sns;
 pub mod stack;
 pub mod table_stream;
 mod task;

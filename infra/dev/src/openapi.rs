@@ -104,12 +104,19 @@ const TOKENS: &str = "A JWT that the account signs with a private key of its own
 /// Describes an operation. What several of them refuse in the same words goes to the shared `examples`.
 fn describe(operation: Operation, examples: &mut Map<String, Value>) -> anyhow::Result<Value> {
     let mut answers = Map::new();
-    for answer in &operation.answers {
-        answers.insert(answer.status.to_string(), describe_answer(answer));
-    }
     let scope = operation.scope.map(Scope::word);
+    let limits = scope.map_or(&[][..], |_| &operations::OF_LIMITS);
+    for answer in &operation.answers {
+        answers.insert(answer.status.to_string(), describe_answer(answer, limits));
+    }
     for (status, refusals) in operations::by_status(operation.refusals) {
-        answers.insert(status.to_string(), describe_refusals(refusals, examples)?);
+        let mut refused = describe_refusals(refusals, examples)?;
+        for name in limits {
+            // A token that is not believed has no limits.
+            let component = [name, "-sometimes"].concat();
+            refused["headers"][*name] = reference("headers", &component);
+        }
+        answers.insert(status.to_string(), refused);
     }
     let mut described = json!({
         "operationId": operation.id,
@@ -136,10 +143,14 @@ fn describe(operation: Operation, examples: &mut Map<String, Value>) -> anyhow::
     Ok(described)
 }
 
-fn describe_answer(answer: &Answer) -> Value {
+fn describe_answer(answer: &Answer, limits: &[&str]) -> Value {
+    let headers = operations::EVERY_ANSWER
+        .iter()
+        .chain(limits)
+        .chain(answer.headers);
     let mut described = json!({
         "description": answer.description,
-        "headers": references("headers", operations::EVERY_ANSWER.iter().copied().chain(answer.headers.iter().copied())),
+        "headers": references("headers", headers.copied()),
     });
     if let (Some(members), Some((schema, examples))) = (described.as_object_mut(), &answer.body) {
         let content = json!({ JSON: { "schema": schema, "examples": examples } });

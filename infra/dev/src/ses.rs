@@ -36,7 +36,7 @@ use crate::task::Task;
 use notification::{Event, Schema, Sent};
 
 pub use insights::Insight;
-pub use notification::sns_envelope;
+pub use notification::{TOPIC, sns_envelope};
 pub use outcome::{Outcome, SIMULATOR};
 pub use suppression::Suppressed;
 

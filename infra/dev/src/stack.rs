@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use jiff::Timestamp;
@@ -41,6 +41,7 @@ use crate::queue::{self, Consumer, Polling, Queue, QueueSettings};
 use crate::receiver::Receiver;
 use crate::runtime_api::Answer;
 use crate::ses::{Ses, SesSettings};
+use crate::sns::Sns;
 use crate::table_stream::{Following, TableStream};
 use crate::task::Task;
 use crate::{aws, demo, pages, template, workspace};
@@ -60,6 +61,13 @@ const PERMIT_KEY: &str = "LEADLIGHT_PERMIT_KEY";
 pub(crate) const REVERIFICATIONS_EVERY: Duration = Duration::from_mins(1);
 /// The most octets that the local endpoints read: more than any event, so that the functions get to refuse.
 const MAX_BODY_OCTETS: usize = 16 * 1024 * 1024;
+
+/// The headers of answers that pages of other origins may read, as the template has them.
+const EXPOSED: [HeaderName; 3] = [
+    header::RETRY_AFTER,
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+];
 
 /// Where the functions run.
 #[derive(Clone, Debug, Default)]
@@ -151,6 +159,8 @@ pub struct Stack {
     pub crm: Crm,
     /// SES.
     pub ses: Arc<Ses>,
+    /// SNS, as far as it delivers by HTTPS.
+    pub sns: Arc<Sns>,
     /// The queue in front of the feedback function.
     pub queue: Queue,
     /// DNS.
@@ -210,13 +220,14 @@ impl Stack {
         };
 
         let event_bus = EventBus::start().await?;
-        let functions = function_settings(&engine, &ses, &dns, &event_bus)?;
+        let sns = Arc::new(Sns::start().await?);
+        let functions = function_settings(&engine, &ses, &dns, &event_bus, &sns)?;
         let app = Arc::new(App::new(&functions).context("set up the functions")?);
         let account = open_account(folder, DEMO)?;
         let neighbour = open_account(folder, NEIGHBOUR)?;
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
 
-        let environment = environment(&engine, &ses, &dns, &event_bus);
+        let environment = environment(&engine, &ses, &dns, &event_bus, &sns);
         let invoke = settings.functions.start(&app, environment)?;
         let polling = queue.poll(&feedback_function(Arc::clone(&invoke)));
         let every = settings.reverifications_every;
@@ -243,19 +254,13 @@ impl Stack {
                 .context("fill the demo CRM")?;
         }
 
-        let gathering = (settings.people > 0).then(|| {
-            let (crm, ses) = (crm.clone(), Arc::clone(&ses));
-            Task::spawn(async move {
-                let gathered = demo::gather(&crm, &ses, settings.people, Timestamp::now()).await;
-                if let Err(error) = gathered {
-                    tracing::warn!("the demo CRM is not filled: {error:#}");
-                }
-            })
-        });
+        let gathering = (settings.people > 0).then(|| gather(&crm, &ses, settings.people));
 
         let local = Local {
             is_library: matches!(settings.functions, Functions::Library),
             invoke,
+            gateway: gateway.clone(),
+            sns: Arc::clone(&sns),
             queue: queue.clone(),
             status: StackStatus {
                 pid: std::process::id(),
@@ -287,6 +292,7 @@ impl Stack {
             neighbour,
             crm,
             ses,
+            sns,
             queue,
             dns,
             event_bus,
@@ -304,8 +310,25 @@ impl Stack {
     /// The environment in which a built function runs on this stack.
     #[must_use]
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment(&self.engine, &self.ses, &self.dns, &self.event_bus)
+        environment(
+            &self.engine,
+            &self.ses,
+            &self.dns,
+            &self.event_bus,
+            &self.sns,
+        )
     }
+}
+
+/// Fills the demo CRM while it serves already.
+fn gather(crm: &Crm, ses: &Arc<Ses>, people: usize) -> Task {
+    let (crm, ses) = (crm.clone(), Arc::clone(ses));
+    Task::spawn(async move {
+        let gathered = demo::gather(&crm, &ses, people, Timestamp::now()).await;
+        if let Err(error) = gathered {
+            tracing::warn!("the demo CRM is not filled: {error:#}");
+        }
+    })
 }
 
 fn open_account(folder: Option<&Path>, id: &str) -> anyhow::Result<Arc<LocalAccount>> {
@@ -346,6 +369,7 @@ fn environment(
     ses: &Ses,
     dns: &dns::Server,
     event_bus: &EventBus,
+    sns: &Sns,
 ) -> Vec<(String, String)> {
     let credentials = aws::credentials();
     let pairs = [
@@ -370,6 +394,7 @@ fn environment(
     ];
     pairs
         .into_iter()
+        .chain(sns.environment())
         .chain(permit_key().map(|key| (PERMIT_KEY, key)))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
@@ -385,6 +410,7 @@ fn function_settings(
     ses: &Ses,
     dns: &dns::Server,
     event_bus: &EventBus,
+    sns: &Sns,
 ) -> anyhow::Result<Settings> {
     Ok(Settings {
         table: TABLE.to_owned(),
@@ -401,6 +427,7 @@ fn function_settings(
             .transpose()?,
         event_bus: Some(event_bus::BUS.to_owned()),
         eventbridge_endpoint: Some(event_bus.endpoint()),
+        sns: sns.settings(),
         local_webhooks: true,
     })
 }
@@ -503,6 +530,8 @@ fn consumer(function: &'static str, functions: Arc<dyn Invoke>) -> Consumer {
 /// What the endpoints below `/local` need.
 struct Local {
     invoke: Arc<dyn Invoke>,
+    gateway: Gateway,
+    sns: Arc<Sns>,
     is_library: bool,
     queue: Queue,
     status: StackStatus,
@@ -514,15 +543,16 @@ fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, controls: Router) -> R
         // As the deployed API answers pages of other origins.
         .layer(
             CorsLayer::new()
-                .allow_origin(cors::Any)
+                .allow_origin(cors::AllowOrigin::predicate(|origin, _| is_local(origin)))
                 .allow_methods([Method::GET, Method::POST])
                 .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-                .expose_headers([header::RETRY_AFTER]),
+                .expose_headers(EXPOSED),
         )
         .with_state(gateway);
     let endpoints = Router::new()
         .route("/local/status", get(read_status))
         .route("/local/feedback", post(hand_over))
+        .route("/local/notifications", post(deliver))
         .route("/local/queue", post(enqueue))
         .route("/local/dead-letters", get(dead_letters))
         .route("/local/reverifications", post(reverify_now))
@@ -548,6 +578,15 @@ fn router(gateway: Gateway, local: Arc<Local>, crm: &Crm, controls: Router) -> R
         .merge(controls)
         .fallback_service(files);
     all.layer(DefaultBodyLimit::max(MAX_BODY_OCTETS))
+}
+
+/// Whether an origin is one of this machine's: what a deployment lists, letter for letter, and the local stack cannot know before.
+fn is_local(origin: &HeaderValue) -> bool {
+    let port = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("http://127.0.0.1:"));
+    port.is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
 async fn call_api(
@@ -594,6 +633,22 @@ async fn hand_over(State(local): State<Arc<Local>>, body: Bytes) -> Response {
             &error.to_string(),
         ),
     }
+}
+
+/// Publishes what is posted to a topic that delivers by HTTPS, and answers what SNS is answered.
+async fn deliver(State(local): State<Arc<Local>>, body: Bytes) -> Response {
+    let text = String::from_utf8_lossy(&body);
+    let message = match local.sns.notification(&text, Timestamp::now()) {
+        Ok(message) => Bytes::from(message.to_string()),
+        Err(error) => return broken(&error),
+    };
+    let kind = HeaderValue::from_static("text/plain; charset=UTF-8");
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+    let uri = Uri::from_static("/v1/notifications");
+    local
+        .gateway
+        .answer(Method::POST, uri, headers, message)
+        .await
 }
 
 /// Puts what is posted into the queue, as a message of its own. It is kept when this answers.

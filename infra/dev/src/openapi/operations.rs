@@ -4,17 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use leadlight::address::Address;
 use leadlight::api::{
-    LogReply, Problem, RecheckReply, SaveLead, SaveWebhook, SavedLead, SendChecksReply,
-    SendChecksRequest, SendReply, SendRequest, StatusesReply, StatusesRequest, VerificationReply,
-    VerifyRequest, WebhookReply,
+    LogReply, NotificationOutcome, NotificationReply, Problem, RecheckReply, SaveLead, SaveWebhook,
+    SavedLead, SendChecksReply, SendChecksRequest, SendReply, SendRequest, StatusesReply,
+    StatusesRequest, VerificationReply, VerifyRequest, WebhookReply,
 };
 use leadlight::lead::CheckAgainRefusal;
 use leadlight::reputation::Reputation;
 use leadlight_functions::access::{Scope, TokenError};
 use leadlight_functions::problem::Refusal;
+use leadlight_functions::security::HEADERS;
 use leadlight_functions::sends::MailError;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,7 +25,16 @@ use super::examples;
 use super::schemas::Schemas;
 
 /// The headers of every answer.
-pub(super) const EVERY_ANSWER: [&str; 2] = ["Cache-Control", "X-Content-Type-Options"];
+pub(super) const EVERY_ANSWER: [&str; 6] = [
+    "Cache-Control",
+    "Content-Security-Policy",
+    "Cross-Origin-Resource-Policy",
+    "Referrer-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+];
+/// The headers of every answer to a token that is believed.
+pub(super) const OF_LIMITS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
 
 /// One operation.
 pub(super) struct Operation {
@@ -71,6 +81,7 @@ pub(super) fn tags() -> Value {
         { "name": "sending", "description": "The gate: nobody who is blocked is mailed." },
         { "name": "verifications", "description": "What is to be said of an address, for forms." },
         { "name": "account", "description": "Where changes are told, and what became of the account's messages." },
+        { "name": "notifications", "description": "What SES tells, by way of SNS, where that delivers by HTTPS." },
         { "name": "description", "description": "This document." },
     ])
 }
@@ -115,10 +126,35 @@ pub(super) fn headers() -> Value {
     let challenge = json!({ "type": "string", "pattern": "^Bearer realm=\"leadlight\"" });
     let token = "What is wrong with the token (RFC 6750 section 3)";
     let kept = json!({ "type": "string", "enum": ["no-store", "public, max-age=3600"] });
-    let nosniff = json!({ "type": "string", "const": "nosniff" });
+    let fixed = HEADERS.iter().map(|(name, value)| {
+        let value = value.to_str().unwrap_or_default();
+        let schema = json!({ "type": "string", "const": value });
+        (name.as_str(), schema)
+    });
+    let fixed: BTreeMap<&str, Value> = fixed.collect();
+    let of_browsers = |name: &str| {
+        header(
+            "For browsers, always the same",
+            true,
+            fixed.get(name).cloned().unwrap_or_default(),
+        )
+    };
+    let left = "What is left in this minute (UTC) of the limits of the token and of the account: requests `r`, and seconds `t` until it \
+        ends (draft-ietf-httpapi-ratelimit-headers-11)";
+    let of_left = json!({ "type": "string", "pattern": "^\"token\";r=[0-9]+;t=[0-9]+, \"account\";r=[0-9]+;t=[0-9]+$" });
+    let limits = "The limits themselves: requests `q` within `w` seconds";
+    let of_limits = json!({ "type": "string", "pattern": "^\"token\";q=[0-9]+;w=60, \"account\";q=[0-9]+;w=60$" });
     json!({
+        "Content-Security-Policy": of_browsers("content-security-policy"),
+        "Cross-Origin-Resource-Policy": of_browsers("cross-origin-resource-policy"),
+        "Referrer-Policy": of_browsers("referrer-policy"),
+        "Strict-Transport-Security": of_browsers("strict-transport-security"),
+        "RateLimit": header(left, true, of_left.clone()),
+        "RateLimit-sometimes": header(left, false, of_left),
+        "RateLimit-Policy": header(limits, true, of_limits.clone()),
+        "RateLimit-Policy-sometimes": header(limits, false, of_limits),
         "Cache-Control": header("Whether the answer may be kept", true, kept),
-        "X-Content-Type-Options": header("The body is what its content type says", true, nosniff),
+        "X-Content-Type-Options": of_browsers("x-content-type-options"),
         "Retry-After": header(again, true, seconds.clone()),
         "Retry-After-sometimes": header(again, false, seconds),
         "WWW-Authenticate": header(token, true, challenge.clone()),
@@ -553,7 +589,64 @@ fn account(schemas: &mut Schemas) -> anyhow::Result<Vec<Operation>> {
         )],
         refusals: Vec::new(),
     };
-    Ok(vec![show, save, remove, reputation, description])
+    let outcome = |outcome| NotificationReply { outcome };
+    let away = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    let nobodys = std::io::Error::other("find the account of the notification");
+    let notification = Operation {
+        method: "post",
+        path: "/v1/notifications",
+        id: "receive_notification",
+        tag: "notifications",
+        summary: "Receive a message of Amazon SNS",
+        description: "For topics that deliver by HTTPS; SNS alone can sign what is taken here (SNS developer guide, *verify message \
+            signatures*). The body is SNS's own JSON, said to be plain text, of at most 1 MB. A 4xx makes SNS give the message up, \
+            into the dead letters of its subscription; a 5xx makes it come again.",
+        scope: None,
+        parameters: &[],
+        body: None,
+        answers: vec![Answer::new(
+            200,
+            "What became of it",
+            reply::<NotificationReply>(
+                schemas,
+                vec![
+                    ("recorded", outcome(NotificationOutcome::Recorded)),
+                    ("confirmed", outcome(NotificationOutcome::Confirmed)),
+                    ("noted", outcome(NotificationOutcome::Noted)),
+                ],
+            )?,
+        )],
+        refusals: vec![
+            Refused::new(
+                "no_json",
+                Refusal::malformed_json("it ceases to be JSON at line 1, column 12"),
+            ),
+            Refused::new(
+                "untrusted",
+                Refusal::untrusted_message("signature", "/Signature", "the signature is wrong"),
+            ),
+            Refused::new("too_large", Refusal::body_too_large(1_048_576)),
+            Refused::new(
+                "raw",
+                Refusal::invalid_field("/Type", "missing", "this field is needed"),
+            ),
+            Refused::new("unreadable", Refusal::unreadable_notification(&nobodys)),
+            Refused::new(
+                "unknown_subscription",
+                Refusal::unknown_subscription(&nobodys),
+            ),
+            Refused::new("internal", Refusal::internal(&away)),
+            Refused::new("unavailable", Refusal::unavailable(&away)),
+        ],
+    };
+    Ok(vec![
+        show,
+        save,
+        remove,
+        reputation,
+        notification,
+        description,
+    ])
 }
 
 impl Answer {
@@ -659,6 +752,9 @@ fn of_tokens(scope: Scope) -> Vec<Refused> {
     let lacks = format!("the token lacks the scope {word}");
     let other = "Bearer realm=\"leadlight\", error=\"insufficient_scope\"";
     let away = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    // The same in every description.
+    let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(494_000);
+    let soon = now + SignedDuration::from_secs(42);
     vec![
         Refused::new("no_token", TokenError::Missing.into()),
         Refused::new("expired", TokenError::Expired.into()),
@@ -666,6 +762,11 @@ fn of_tokens(scope: Scope) -> Vec<Refused> {
         Refused::new(
             "other_leads",
             Refusal::forbidden("lead", "the token is restricted to other leads", other),
+        ),
+        Refused::new("foreign_origin", Refusal::foreign_origin()),
+        Refused::new(
+            "too_many_requests",
+            Refusal::too_many_requests("token", 300, soon, now),
         ),
         Refused::new("internal", Refusal::internal(&away)),
         Refused::new("unavailable", Refusal::unavailable(&away)),

@@ -181,6 +181,7 @@ fn every_example_is_one_of_its_type() {
             "SendReply" => reads_as::<api::SendReply>(example),
             "SaveWebhook" => reads_as::<api::SaveWebhook>(example),
             "WebhookReply" => reads_as::<api::WebhookReply>(example),
+            "NotificationReply" => reads_as::<api::NotificationReply>(example),
             "Reputation" => reads_as::<Reputation>(example),
             "Problem" => reads_as::<api::Problem>(example),
             // The keys of permits are a standard's, not a type of ours.
@@ -189,7 +190,7 @@ fn every_example_is_one_of_its_type() {
         }
         seen.insert(name);
     }
-    assert_eq!(seen.len(), 17, "{seen:?}");
+    assert_eq!(seen.len(), 18, "{seen:?}");
 }
 
 #[test]

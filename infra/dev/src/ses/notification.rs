@@ -283,10 +283,13 @@ fn iso(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
+/// The topic that notifications are published to.
+pub const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:leadlight-feedback";
+
 /// SNS's envelope around `message`, as it lands in a queue without raw delivery. The signature is of the right shape and signs nothing.
 #[must_use]
 pub fn sns_envelope(message: &str, now: Timestamp) -> Value {
-    let topic = "arn:aws:sns:us-east-1:000000000000:leadlight-feedback";
+    let topic = TOPIC;
     json!({
         "Type": "Notification",
         "MessageId": uuid::Uuid::new_v4().to_string(),

@@ -23,13 +23,23 @@ const FEWEST_RECEIVES: u64 = 5;
 /// How long an outage may last that loses no record of the stream, which keeps them for 24 hours.
 const OUTAGE_S: u64 = 6 * 3_600;
 /// What is read from the environment only off AWS.
-const LOCAL_VARIABLES: [&str; 2] = ["LEADLIGHT_DNS", "LEADLIGHT_LOCAL_WEBHOOKS"];
+const LOCAL_VARIABLES: [&str; 3] = [
+    "LEADLIGHT_DNS",
+    "LEADLIGHT_LOCAL_WEBHOOKS",
+    "LEADLIGHT_SNS_ROOTS",
+];
 /// What Lambda sets by itself.
 const LAMBDA_VARIABLES: [&str; 3] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-/// Functions that only show, and may not write.
+/// Functions that only show, and may write nothing but how often they were asked.
 const READERS: [&str; 3] = ["statuses", "verifications", "reputation"];
 /// Functions that check no access token, and may not see the keys of an account.
-const KEYLESS: [&str; 4] = ["feedback", "reverifications", "changes", "deliveries"];
+const KEYLESS: [&str; 5] = [
+    "feedback",
+    "subscriber",
+    "reverifications",
+    "changes",
+    "deliveries",
+];
 /// From here on SES puts an account under review: the share of mail that bounces, and that is complained of.
 const REVIEWED: [(&str, f64); 2] = [
     ("Reputation.BounceRate", 0.05),
@@ -131,9 +141,9 @@ impl<'a> Judge<'a> {
             });
         }
         for (name, resource) in self.of("AWS::SNS::Subscription") {
-            let is_queue = property(resource, "Protocol") == "sqs";
+            let is_machine = ["sqs", "https"].contains(&text(property(resource, "Protocol")));
             let redrive = property(resource, "RedrivePolicy");
-            self.require(!is_queue || !redrive.is_null(), || {
+            self.require(!is_machine || !redrive.is_null(), || {
                 format!("{name}: what SNS cannot deliver is lost")
             });
         }
@@ -141,13 +151,16 @@ impl<'a> Judge<'a> {
 
     /// A queue takes messages of the topic that is subscribed to it, or whose dead letters it holds, and of nobody else.
     fn queue_policies(&mut self) {
-        let mut topics: BTreeMap<&str, &Value> = BTreeMap::new();
+        let mut topics: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         for (_, subscription) in self.of("AWS::SNS::Subscription") {
+            let topic = property(subscription, "TopicArn");
+            let endpoint = property(subscription, "Endpoint");
+            let dead = property(subscription, "RedrivePolicy/deadLetterTargetArn");
             if property(subscription, "Protocol") == "sqs" {
-                let topic = property(subscription, "TopicArn");
-                let dead = property(subscription, "RedrivePolicy/deadLetterTargetArn");
-                topics.insert(name(property(subscription, "Endpoint")), topic);
-                topics.insert(name(dead), topic);
+                topics.entry(name(endpoint)).or_default().push(topic);
+            }
+            if !dead.is_null() {
+                topics.entry(name(dead)).or_default().push(topic);
             }
         }
         let mut covered = BTreeSet::new();
@@ -155,13 +168,17 @@ impl<'a> Judge<'a> {
             let statements = property(resource, "PolicyDocument/Statement");
             for queue in items(property(resource, "Queues")) {
                 covered.insert(name(queue));
-                let topic = topics.get(name(queue)).copied().unwrap_or(&Value::Null);
+                let topics = topics.get(name(queue)).cloned().unwrap_or_default();
                 for statement in items(statements) {
+                    let sources = statement.pointer("/Condition/ArnEquals/aws:SourceArn");
+                    let sources = sources.unwrap_or(&Value::Null);
                     let is_narrow = *field(statement, "Principal")
                         == json!({ "Service": "sns.amazonaws.com" })
                         && *field(statement, "Action") == json!("sqs:SendMessage")
-                        && *field(statement, "Condition")
-                            == json!({ "ArnEquals": { "aws:SourceArn": topic } });
+                        && field(statement, "Condition")
+                            .as_object()
+                            .is_some_and(|it| it.len() == 1)
+                        && items(sources).eq(topics.iter().copied());
                     self.require(is_narrow, || {
                         format!(
                             "{policy}: the queue {} is open to others than its topic",
@@ -315,6 +332,9 @@ impl<'a> Judge<'a> {
                 let statements = policy.pointer("/PolicyDocument/Statement");
                 for statement in items(statements.unwrap_or(&Value::Null)) {
                     let is_bound = !field(statement, "Condition").is_null();
+                    let counts_requests = *field(statement, "Condition")
+                        == json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["*#limit#*"] } })
+                        && *field(statement, "Action") == json!("dynamodb:UpdateItem");
                     for action in items(field(statement, "Action")).filter_map(Value::as_str) {
                         let reads = [
                             "dynamodb:GetItem",
@@ -326,7 +346,9 @@ impl<'a> Judge<'a> {
                         let is_other =
                             !action.starts_with("dynamodb:") && !action.starts_with("logs:");
                         self.require(
-                            !READERS.contains(&binary) || !(is_write || is_other),
+                            !READERS.contains(&binary)
+                                || counts_requests
+                                || !(is_write || is_other),
                             || format!("{function}: only shows, and may {action}"),
                         );
                         self.require(!KEYLESS.contains(&binary) || !reads || is_bound, || {

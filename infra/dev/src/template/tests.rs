@@ -179,6 +179,24 @@ const FAULTS: &[Fault] = &[
         said: "Statuses: only shows, and may dynamodb:PutItem",
     },
     Fault {
+        what: "statuses that writes what it likes under the name of counting",
+        there: "Resource: !GetAtt StatusesLogs.Arn",
+        instead: "Resource: !GetAtt StatusesLogs.Arn\n              - { Effect: Allow, Action: dynamodb:UpdateItem, Resource: !GetAtt Table.Arn, Condition: { ForAllValues:StringLike: { dynamodb:LeadingKeys: [\"*#limit#*\", \"*#lead#*\"] } } }",
+        said: "Statuses: only shows, and may dynamodb:UpdateItem",
+    },
+    Fault {
+        what: "a topic that delivers by HTTPS without dead letters",
+        there: "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt HttpsUndelivered.Arn\n",
+        instead: "",
+        said: "HttpsSubscription: what SNS cannot deliver is lost",
+    },
+    Fault {
+        what: "dead letters of HTTPS open to other topics",
+        there: "              ArnEquals: { aws:SourceArn: !Ref HttpsTopics }",
+        instead: "              ArnEquals: { aws:SourceArn: [!Ref Notifications, \"arn:aws:sns:eu-central-1:123456789012:feedback\"] }",
+        said: "HttpsUndeliveredPolicy: the queue HttpsUndelivered is open",
+    },
+    Fault {
         what: "keys of accounts for the feedback function",
         there: "                  ForAllValues:StringEquals: { dynamodb:Attributes: [pk, sk, policy] }\n                  StringEqualsIfExists: { dynamodb:Select: SPECIFIC_ATTRIBUTES }\n",
         instead: "",
