@@ -19,6 +19,7 @@ use crate::world::{
 
 on_both_engines!(
     a_wrong_body_is_told_what_is_wrong,
+    every_body_and_every_batch_has_its_limit,
     a_wrong_content_type_is_refused,
     a_wrong_route_or_method_is_refused,
     a_wrong_lead_id_is_refused,
@@ -298,6 +299,55 @@ async fn a_wrong_body_is_told_what_is_wrong(world: World) {
     let later = Timestamp::now() + SignedDuration::from_secs(1);
     world.deliver(&[subscription(ANN, true, later)]).await;
     assert_eq!(world.status("ann").await.status, "unsubscribed");
+}
+
+async fn every_body_and_every_batch_has_its_limit(world: World) {
+    let now = Timestamp::now();
+    let authorization = format!("Bearer {}", world.token(now));
+    let ask = async |method: &str, path: &str, body: String| {
+        let request = request(method, path, Some(&authorization), body.into());
+        answer(&world.app, request, now).await
+    };
+    let kilobytes = |many: usize| many * 1024;
+    let rows = [
+        ("PUT", "/v1/leads/ann", kilobytes(64)),
+        ("POST", "/v1/statuses", kilobytes(64)),
+        ("POST", "/v1/verifications", kilobytes(64)),
+        ("PUT", "/v1/webhook", kilobytes(64)),
+        ("POST", "/v1/send-checks", kilobytes(1024)),
+        ("POST", "/v1/sends", kilobytes(5 * 1024)),
+        ("POST", "/v1/notifications", kilobytes(1024)),
+    ];
+    for (method, path, most) in rows {
+        let fits = ask(method, path, format!("{{}}{}", " ".repeat(most - 2))).await;
+        let problem = fits.problem(422, "invalid-field");
+        assert_eq!(problem.code.as_deref(), Some("missing"), "{path}");
+        let large = ask(method, path, format!("{{}}{}", " ".repeat(most - 1))).await;
+        let problem = large.problem(413, "body-too-large");
+        let said = problem.detail.unwrap_or_default();
+        assert_eq!(said, format!("at most {most} octets"), "{path}");
+    }
+    let named = |n: usize| json!({ "address": format!("a{n}@lead.example") });
+    let many = |most: usize| (0..=most).map(named).collect::<Vec<Value>>();
+    let leads: Vec<String> = (0..=100).map(|n| n.to_string()).collect();
+    let message = json!({
+        "from": { "address": "crm@mail.acme.example" }, "to": many(50), "subject": "Hello", "text": "Hello", "purpose": "transactional",
+    });
+    let batches = [
+        ("/v1/statuses", "/leads", json!({ "leads": leads })),
+        (
+            "/v1/send-checks",
+            "/recipients",
+            json!({ "recipients": many(1_000) }),
+        ),
+        ("/v1/sends", "/to", message),
+    ];
+    for (path, field, body) in batches {
+        let reply = ask("POST", path, body.to_string()).await;
+        let problem = reply.problem(422, "invalid-field");
+        let said = (problem.code.as_deref(), problem.field.as_deref());
+        assert_eq!(said, (Some("too_many"), Some(field)), "{path}");
+    }
 }
 
 async fn a_wrong_content_type_is_refused(world: World) {
