@@ -6,7 +6,6 @@
 
 use core::time::Duration;
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -105,17 +105,12 @@ const TOKENS: &str = "A JWT that the account signs with a private key of its own
 fn describe(operation: Operation, examples: &mut Map<String, Value>) -> anyhow::Result<Value> {
     let mut answers = Map::new();
     let scope = operation.scope.map(Scope::word);
-    let limits = scope.map_or(&[][..], |_| &operations::OF_LIMITS);
+    let limits = scope.map_or(&[][..], |_| &operations::OF_LIMITS[..]);
     for answer in &operation.answers {
         answers.insert(answer.status.to_string(), describe_answer(answer, limits));
     }
     for (status, refusals) in operations::by_status(operation.refusals) {
-        let mut refused = describe_refusals(refusals, examples)?;
-        for name in limits {
-            // A token that is not believed has no limits.
-            let component = [name, "-sometimes"].concat();
-            refused["headers"][*name] = reference("headers", &component);
-        }
+        let refused = describe_refusals(refusals, limits, examples)?;
         answers.insert(status.to_string(), refused);
     }
     let mut described = json!({
@@ -165,11 +160,17 @@ fn describe_answer(answer: &Answer, limits: &[&str]) -> Value {
 /// All refusals with one status, in one answer.
 fn describe_refusals(
     refusals: Vec<operations::Refused>,
+    limits: &[&str],
     shared: &mut Map<String, Value>,
 ) -> anyhow::Result<Value> {
     let mut titles: Vec<String> = Vec::new();
     let mut kinds: Vec<String> = Vec::new();
     let mut headers = references("headers", operations::EVERY_ANSWER);
+    // A token that is not believed has no limits.
+    headers.extend(limits.iter().map(|name| {
+        let component = [name, "-sometimes"].concat();
+        ((*name).to_owned(), reference("headers", &component))
+    }));
     for name in refusals.iter().flat_map(|refused| &refused.headers) {
         let is_in_all = refusals
             .iter()

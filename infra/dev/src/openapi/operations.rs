@@ -126,18 +126,11 @@ pub(super) fn headers() -> Value {
     let challenge = json!({ "type": "string", "pattern": "^Bearer realm=\"leadlight\"" });
     let token = "What is wrong with the token (RFC 6750 section 3)";
     let kept = json!({ "type": "string", "enum": ["no-store", "public, max-age=3600"] });
-    let fixed = HEADERS.iter().map(|(name, value)| {
-        let value = value.to_str().unwrap_or_default();
-        let schema = json!({ "type": "string", "const": value });
-        (name.as_str(), schema)
-    });
-    let fixed: BTreeMap<&str, Value> = fixed.collect();
     let of_browsers = |name: &str| {
-        header(
-            "For browsers, always the same",
-            true,
-            fixed.get(name).cloned().unwrap_or_default(),
-        )
+        let value = HEADERS.into_iter().find(|(known, _)| known == name);
+        let value = value.and_then(|(_, value)| value.to_str().ok().map(str::to_owned));
+        let schema = json!({ "type": "string", "const": value });
+        header("For browsers, always the same", true, schema)
     };
     let left = "What is left in this minute (UTC) of the limits of the token and of the account: requests `r`, and seconds `t` until it \
         ends (draft-ietf-httpapi-ratelimit-headers-11)";
