@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 use crate::dependencies::{self, Advisories};
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
-use crate::{contract, fuzz, lambdas, pages, widget};
+use crate::{contract, fuzz, lambdas, pages, simulation, widget};
 
 /// A check that was made.
 struct Made {
@@ -121,6 +121,8 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
             progress,
         )
     });
+    check("the simulator builds", &simulation::build);
+    check("10,000 simulated worlds", &simulation::check);
     let started = Instant::now();
     println!("  tests");
     let tested = test(None);

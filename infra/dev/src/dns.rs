@@ -4,6 +4,7 @@
 //! that caching and time-outs can be asserted. It never answers with a real address: use the documentation networks of RFC 5737.
 
 mod controls;
+mod unplugged;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,6 +22,7 @@ use crate::task::Task;
 
 pub use controls::Setup;
 pub use hickory_proto::rr::RecordType;
+pub use unplugged::Unplugged;
 
 /// How long a forwarded question may take before it is dropped; the resolver that asked has given up by then.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(3);
@@ -414,13 +416,7 @@ impl Server {
 
     /// Changes the zone: what is asked from now on sees the change.
     pub fn change(&self, change: impl FnOnce(Zone) -> Zone) {
-        let mut zone = self
-            .state
-            .zone
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::take(&mut *zone);
-        *zone = change(before);
+        self.state.change(change);
     }
 
     /// Waits until every question that was sent before is written down, also one whose answer nobody waits for any more.
@@ -515,6 +511,12 @@ async fn serve_tcp_connection(mut stream: TcpStream, state: &State) -> std::io::
 }
 
 impl State {
+    fn change(&self, change: impl FnOnce(Zone) -> Zone) {
+        let mut zone = self.zone.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *zone);
+        *zone = change(before);
+    }
+
     /// Writes a question down; `None` if it is none.
     fn hear(&self, question: &[u8], over_tcp: bool) -> Option<Message> {
         let asked = Message::from_vec(question).ok()?;

@@ -21,8 +21,8 @@ use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Functions, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, contract, demo, disposable, dns, fuzz, lambdas, openapi, package,
-    pages, progress, tools, widget, workspace,
+    accuracy, bench, checks, contract, demo, disposable, dns, fuzz, lambdas, load, openapi,
+    package, pages, progress, simulation, tools, widget, workspace,
 };
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -92,6 +92,25 @@ enum Task {
         /// The processors to build the functions for; all of them if none is named.
         #[arg(long = "processor")]
         processors: Vec<Processor>,
+    },
+    /// Runs the functions in simulated worlds full of faults, a world for each seed: `--seeds N`, or `--seed S --trace`.
+    #[command(disable_help_flag = true)]
+    Simulate {
+        /// What the simulator is told; `--help` says what that may be.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Has many clients at once play stories on the local stack, with faults under the functions.
+    Load {
+        /// How many clients.
+        #[arg(long, default_value_t = 200)]
+        clients: u32,
+        /// For how many seconds they begin something new.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Decides what befalls which request.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Measures what something costs, beside the bare thing it is built on, in one run.
     Bench {
@@ -197,6 +216,12 @@ fn main() -> ExitCode {
         }),
         Task::Widget { sizes } => build_widget(sizes),
         Task::Package { processors } => pack(&processors),
+        Task::Simulate { args } => simulate(&args),
+        Task::Load {
+            clients,
+            seconds,
+            seed,
+        } => put_under_load(clients, seconds, seed),
         Task::Bench {
             subject,
             quick,
@@ -253,6 +278,27 @@ fn build_widget(sizes: bool) -> anyhow::Result<()> {
         println!("{}", widget::sizes(&folder)?);
     }
     Ok(())
+}
+
+fn put_under_load(clients: u32, seconds: u64, seed: u64) -> anyhow::Result<()> {
+    let load = load::Load {
+        clients,
+        duration: Duration::from_secs(seconds),
+    };
+    let report = progress::step("load", |progress| {
+        block_on(load::run(load, seed, progress))?
+    })?;
+    println!("{report}");
+    load::judge(&report)
+}
+
+fn simulate(args: &[String]) -> anyhow::Result<()> {
+    let status = simulation::command().args(args).status();
+    if status.context("start the simulator")?.success() {
+        Ok(())
+    } else {
+        bail!("the simulation failed")
+    }
 }
 
 /// Measures in a build that is optimised; this process may be none.

@@ -4,6 +4,7 @@
 //! SES's real shape through SNS's real envelope into a [`Queue`]. Facts: SES API v2 reference; SES developer guide, *event
 //! publishing*, *account-level suppression list*, *mailbox simulator*.
 
+mod feedback;
 mod insights;
 mod notification;
 mod outcome;
@@ -35,6 +36,7 @@ use crate::queue::Queue;
 use crate::task::Task;
 use notification::{Event, Schema, Sent};
 
+pub use feedback::{Mailed, Publication};
 pub use insights::Insight;
 pub use notification::{TOPIC, sns_envelope};
 pub use outcome::{Outcome, SIMULATOR};

@@ -18,7 +18,7 @@ use axum::routing::{any, get, post};
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
-use leadlight_functions::config::{App, Settings};
+use leadlight_functions::config::{App, Network, Settings};
 use leadlight_functions::permit::PermitKey;
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::AddressSecret;
@@ -34,6 +34,7 @@ use crate::engine::Engine;
 use crate::environments::Environments;
 use crate::event_bus::{self, EventBus};
 use crate::execution::Execution;
+use crate::faults::Faults;
 use crate::gateway::{self, Gateway};
 use crate::lambdas::{self, Invoke};
 use crate::ledger::Ledger;
@@ -108,6 +109,25 @@ impl Functions {
     }
 }
 
+/// What befalls the requests of functions that run in this process.
+#[derive(Clone, Debug)]
+pub struct Disturbance {
+    /// Requests to the table, to SES's lists and to `EventBridge`.
+    pub of_aws: Faults,
+    /// Messages on their way to SES.
+    pub of_mail: Faults,
+}
+
+impl Disturbance {
+    fn over(&self, network: Network) -> Network {
+        Network {
+            aws: self.of_aws.over(network.aws),
+            mail: self.of_mail.over(network.mail),
+            ..network
+        }
+    }
+}
+
 /// How a stack is set up.
 #[derive(Debug, Default)]
 pub struct StackSettings {
@@ -119,6 +139,8 @@ pub struct StackSettings {
     pub engine: Option<Engine>,
     /// Where the functions run.
     pub functions: Functions,
+    /// What befalls the functions' requests; `None` leaves them alone.
+    pub disturbance: Option<Disturbance>,
     /// What the resolver sees; `None` takes the demo's zone and nothing else.
     pub zone: Option<Zone>,
     /// How the queue is set.
@@ -222,7 +244,7 @@ impl Stack {
         let event_bus = EventBus::start().await?;
         let sns = Arc::new(Sns::start().await?);
         let functions = function_settings(&engine, &ses, &dns, &event_bus, &sns)?;
-        let app = Arc::new(App::new(&functions).context("set up the functions")?);
+        let app = set_up(settings.disturbance.as_ref(), &functions)?;
         let account = open_account(folder, DEMO)?;
         let neighbour = open_account(folder, NEIGHBOUR)?;
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
@@ -329,6 +351,17 @@ fn gather(crm: &Crm, ses: &Arc<Ses>, people: usize) -> Task {
             tracing::warn!("the demo CRM is not filled: {error:#}");
         }
     })
+}
+
+/// The functions' clients, over the network as it is or as it is disturbed.
+fn set_up(disturbance: Option<&Disturbance>, settings: &Settings) -> anyhow::Result<Arc<App>> {
+    let network = Network::default();
+    let network = match disturbance {
+        Some(disturbance) => disturbance.over(network),
+        None => network,
+    };
+    let app = App::over(network, settings).context("set up the functions")?;
+    Ok(Arc::new(app))
 }
 
 fn open_account(folder: Option<&Path>, id: &str) -> anyhow::Result<Arc<LocalAccount>> {

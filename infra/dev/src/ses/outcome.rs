@@ -108,7 +108,8 @@ impl Outcome {
     }
 
     /// The reason with which SES puts the address on the account's suppression list, if it does.
-    pub(super) fn suppression(self) -> Option<&'static str> {
+    #[must_use]
+    pub fn suppression(self) -> Option<&'static str> {
         match self {
             Self::HardBounce | Self::HardBounceGeneral | Self::PolicyBounce => Some("BOUNCE"),
             Self::Complaint => Some("COMPLAINT"),
