@@ -15,7 +15,7 @@ use lambda_http::http::{HeaderMap, HeaderValue};
 use leadlight::account::AccountId;
 use leadlight::lead::LeadId;
 use leadlight::policy::Policy;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::App;
 use crate::exchange::Exchange;
@@ -416,8 +416,13 @@ struct Claims {
     nbf: Option<f64>,
     #[serde(default)]
     scope: String,
-    #[serde(default)]
+    /// Absent for all leads. Null is none of both: whoever meant some leads must not open all of them by a slip.
+    #[serde(default, deserialize_with = "listed")]
     leads: Option<BTreeSet<LeadId>>,
+}
+
+fn listed<'de, D: Deserializer<'de>>(leads: D) -> Result<Option<BTreeSet<LeadId>>, D::Error> {
+    BTreeSet::deserialize(leads).map(Some)
 }
 
 /// One audience or several (RFC 7519 section 4.1.3).
@@ -514,6 +519,9 @@ impl Claims {
             return Err(TokenError::WrongAudience);
         }
         if now.duration_since(expires_at) >= LEEWAY {
+            return Err(TokenError::Expired);
+        }
+        if expires_at < issued_at {
             return Err(TokenError::Expired);
         }
         if valid_from.is_some_and(|valid_from| valid_from.duration_since(now) > LEEWAY) {

@@ -16,9 +16,12 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::http_client_fn;
 use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
+use secrecy::{ExposeSecret as _, SecretString};
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry};
 
@@ -205,7 +208,9 @@ impl Settings {
         let required = |name| optional(name).ok_or(SettingsError::Missing { name });
         Ok(Self {
             table: required("LEADLIGHT_TABLE")?,
-            address_secret: AddressSecret::new(&required("LEADLIGHT_ADDRESS_SECRET")?)?,
+            address_secret: AddressSecret::new(
+                SecretString::from(required("LEADLIGHT_ADDRESS_SECRET")?).expose_secret(),
+            )?,
             name_servers: name_servers(&variable)?,
             blocklists: blocklists(&variable)?,
             region: required("AWS_REGION")?,
@@ -220,7 +225,7 @@ impl Settings {
             sesv2_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
             configuration_set: optional("LEADLIGHT_CONFIGURATION_SET"),
             permit_key: optional("LEADLIGHT_PERMIT_KEY")
-                .map(|pem| PermitKey::from_pem(&pem))
+                .map(|pem| PermitKey::from_pem(SecretString::from(pem).expose_secret()))
                 .transpose()?,
             event_bus: optional("LEADLIGHT_EVENT_BUS"),
             eventbridge_endpoint: optional("AWS_ENDPOINT_URL_EVENTBRIDGE"),
@@ -456,23 +461,35 @@ pub fn start_log() {
     let filter =
         EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     // Somebody else's log, as under the local stack and in tests, is as good.
-    let _ = log(filter, std::io::stdout).try_init();
+    let _ = Registry::default()
+        .with(lines(filter, std::io::stdout))
+        .try_init();
 }
 
-/// The log that `filter` lets through. Whatever it says, the resolver does not write into it: its lines hold the names that it
-/// asks for, and in those stand the keys of blocklists and people's domains.
-fn log<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+/// The lines of the log that `filter` lets through and that [may be logged](is_discreet), into `writer`.
+pub fn lines<S, W>(filter: EnvFilter, writer: W) -> impl Layer<S>
 where
+    S: tracing::Subscriber + for<'l> LookupSpan<'l>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let tells_no_questions = filter_fn(|line| !line.target().starts_with("hickory"));
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
         .with_writer(writer);
-    Registry::default().with(lines.with_filter(filter.and(tells_no_questions)))
+    lines.with_filter(filter.and(filter_fn(is_discreet)))
+}
+
+/// Whether a line may be logged, whatever is asked for.
+///
+/// Others' crates write whole requests and events below `info`: the SDK, hyper and Lambda's runtime do. The resolver may write
+/// nothing: its lines hold the names that it asks for, and in those stand the keys of blocklists and people's domains.
+#[must_use]
+pub fn is_discreet(line: &Metadata<'_>) -> bool {
+    let target = line.target();
+    let is_ours = target.starts_with("leadlight");
+    is_ours || (*line.level() <= Level::INFO && !target.starts_with("hickory"))
 }
 
 #[cfg(test)]
@@ -587,10 +604,11 @@ mod tests {
             .unwrap();
         let list = r#"[{"name": "Test list", "zone": "{key}.list.example", "key": "s3cr3tk3y", "kind": "domain",
             "listed": ["127.0.0.2"]}]"#;
-        let lines = Lines::default();
-        let told = lines.clone();
-        let guard =
-            tracing::subscriber::set_default(log(EnvFilter::new("trace"), move || told.clone()));
+        let logged = Lines::default();
+        let told = logged.clone();
+        let guard = tracing::subscriber::set_default(
+            Registry::default().with(lines(EnvFilter::new("trace"), move || told.clone())),
+        );
         let verifier = Verifier::new(&[nobody])
             .unwrap()
             .with_blocklists(Blocklist::read_all(list).unwrap());
@@ -600,7 +618,7 @@ mod tests {
             assert_eq!(verification.findings.unchecked, ["Test list"]);
         }
         drop(guard);
-        let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let lines = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
         for secret in ["s3cr3tk3y", "list.example", "shop.example"] {
             assert!(!lines.contains(secret), "{lines}");
         }

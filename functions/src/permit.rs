@@ -221,12 +221,20 @@ impl fmt::Debug for PermitKey {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::zeroize::ZeroizeOnDrop;
+
     use super::*;
 
     /// The Ed25519 key of RFC 8410 section 10.3, which is for examples only.
     const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
         MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
         -----END PRIVATE KEY-----\n";
+
+    #[test]
+    fn the_private_half_is_wiped_from_memory() {
+        fn wiped(_: &impl ZeroizeOnDrop) {}
+        wiped(&PermitKey::from_pem(PEM).unwrap().private);
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()

@@ -6,7 +6,9 @@ mod flows;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path as FilePath;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::Router;
@@ -28,8 +30,11 @@ use p256::elliptic_curve::Generate;
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, UdpSocket};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
-use crate::config::{App, Settings, SnsSettings};
+use crate::config::{App, Settings, SnsSettings, lines};
 use crate::table::Table;
 use crate::table::definition::{Definition, Template};
 use crate::table::item::{Account, AddressSecret, Algorithm, PublicKey};
@@ -63,6 +68,7 @@ impl Rig {
     }
 
     pub(crate) async fn start_with(policy: Policy) -> Self {
+        keep_log();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let engine = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(
@@ -242,6 +248,23 @@ impl Rig {
     pub(crate) fn later(&mut self, seconds: i64) {
         self.now += jiff::SignedDuration::from_secs(seconds);
     }
+}
+
+/// Keeps what is logged where `cargo dev test` searches it afterwards.
+fn keep_log() {
+    let Some(folder) = std::env::var_os("LEADLIGHT_TEST_LOGS") else {
+        return;
+    };
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = ["rig-", &std::process::id().to_string(), ".log"].concat();
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(FilePath::new(&folder).join(file));
+    // The first of this process keeps it for all of them.
+    let _ = Registry::default()
+        .with(lines(EnvFilter::new("trace"), file.unwrap()))
+        .try_init();
 }
 
 type Disturbance = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use leadlight::api::{SaveWebhook, WebhookReply, WebhookState};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::access::{Scope, authorize};
 use crate::apply::apply;
@@ -106,7 +107,7 @@ async fn save(
     let made = webhook
         .secrets
         .first()
-        .is_some_and(|first| first.secret == secret);
+        .is_some_and(|first| first.secret.expose_secret() == secret.expose_secret());
     let status = if is_new {
         StatusCode::CREATED
     } else {
@@ -129,7 +130,7 @@ async fn remove(
     Ok(response)
 }
 
-fn reply(webhook: &Webhook, secret: Option<String>, now: Timestamp) -> WebhookReply {
+fn reply(webhook: &Webhook, secret: Option<SecretString>, now: Timestamp) -> WebhookReply {
     let disabled = webhook.disabled.as_ref();
     let former = webhook.secrets.iter().filter_map(|secret| secret.until);
     WebhookReply {
@@ -148,7 +149,7 @@ fn reply(webhook: &Webhook, secret: Option<String>, now: Timestamp) -> WebhookRe
             .filter(|_| webhook.failing_since.is_some())
             .map(|failure| failure.what.clone()),
         changed_at: webhook.changed_at,
-        secret,
+        secret: secret.map(|secret| secret.expose_secret().to_owned()),
         former_secret_until: former.filter(|until| now < *until).max(),
     }
 }

@@ -1,5 +1,7 @@
 //! The wire types that the functions and the widget share. JSON, times as RFC 3339, codes as in the enums they come from.
 
+use core::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -464,13 +466,22 @@ impl From<Objection> for Blocked {
 }
 
 /// A signed statement that a check was passed. It is verified with a key of `GET /v1/permit-keys`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Permit {
     /// The statement, a JWT.
     pub token: String,
     /// From when it is good no more.
     pub expires_at: Timestamp,
+}
+
+/// Without the token: whoever holds it passes for checked.
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `POST /v1/sends`: sends one message, if the gate lets it through. At most
@@ -685,7 +696,7 @@ coded! {
 }
 
 /// The webhook of an account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WebhookReply {
     /// The receiver.
@@ -712,4 +723,16 @@ pub struct WebhookReply {
     /// Until when the former secret signs as well.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub former_secret_until: Option<Timestamp>,
+}
+
+/// Without the secret.
+impl fmt::Debug for WebhookReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookReply")
+            .field("url", &self.url)
+            .field("state", &self.state)
+            .field("last_failure", &self.last_failure)
+            .field("changed_at", &self.changed_at)
+            .finish_non_exhaustive()
+    }
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use lambda_http::Body;
 use lambda_http::http::header::WWW_AUTHENTICATE;
@@ -12,6 +13,8 @@ use crate::world::{ANN, Reply, World, answer, on_both_engines, request};
 
 on_both_engines!(
     a_wrong_token_is_refused_at_every_door,
+    a_forged_token_is_refused_at_every_door,
+    of_two_authorizations_none_counts,
     a_right_token_opens_only_what_it_names,
     right_tokens_get_in,
     another_accounts_lead_does_not_exist,
@@ -340,6 +343,510 @@ async fn a_wrong_token_is_refused_at_every_door(world: World) {
             check_unauthorized(why, door, &reply, code);
         }
     }
+}
+
+/// What forgers make of a token, and what libraries have been known to believe.
+async fn a_forged_token_is_refused_at_every_door(world: World) {
+    let now = Timestamp::now();
+    let s = now.as_second();
+    let good = || world.acme.token(SERVER_SCOPE, now);
+    let text = good().sign();
+    let (signed, signature) = text.rsplit_once('.').unwrap();
+    let (header, claims) = (good().header.to_string(), good().claims.to_string());
+    let bearer = |token: Token| format!("Bearer {}", token.sign());
+    // A claim, or a part of the header, that JSON says twice.
+    let twice =
+        |object: &str, also: &str| format!("{{{also},{}", object.strip_prefix('{').unwrap());
+    let of_claims = |claims: &str| format!("Bearer {}", good().sign_texts(&header, claims));
+    let of_header = |header: &str| format!("Bearer {}", good().sign_texts(header, &claims));
+    let by_stranger = |name: &str, value: Value| {
+        bearer(
+            good()
+                .header(name, value)
+                .signed_like(world.globex.token("", now)),
+        )
+    };
+    let (r, half) = {
+        let octets = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        (octets[..32].to_vec(), octets[32..].to_vec())
+    };
+    let order = HEXLOWER.decode(P256_ORDER).unwrap();
+    let pair = |r: &[u8], s: &[u8]| bearer(good().signature(&[r, s].concat()));
+    let ed = good().by_eddsa();
+    let ed_signature = URL_SAFE_NO_PAD
+        .decode(ed.sign().rsplit_once('.').unwrap().1)
+        .unwrap();
+    let ed_with = |octets: &[u8]| bearer(ed.clone().signature(octets));
+    let forged: Vec<(&str, String, &str)> = vec![
+        // Where to find another key.
+        (
+            "a key by its address",
+            by_stranger("jku", json!("https://keys.example/jwks.json")),
+            "wrong_signature",
+        ),
+        (
+            "a certificate by its address",
+            by_stranger("x5u", json!("https://keys.example/chain.pem")),
+            "wrong_signature",
+        ),
+        (
+            "a certificate",
+            by_stranger("x5c", json!(["MIIB"])),
+            "wrong_signature",
+        ),
+        (
+            "a thumbprint",
+            by_stranger("x5t", json!("c2hhMQ")),
+            "wrong_signature",
+        ),
+        (
+            "an address that is no text",
+            by_stranger("jku", json!(["https://keys.example"])),
+            "malformed",
+        ),
+        (
+            "a kid with quotes",
+            bearer(good().header("kid", "es-1' OR '1'='1")),
+            "unknown_key",
+        ),
+        (
+            "a kid with a NUL",
+            bearer(good().header("kid", "es-1\0")),
+            "unknown_key",
+        ),
+        (
+            "a kid that is a file",
+            bearer(good().header("kid", "/dev/null").by_hmac("")),
+            "unknown_key",
+        ),
+        (
+            "an empty kid",
+            bearer(good().header("kid", "")),
+            "unknown_key",
+        ),
+        (
+            "a kid in other letter case",
+            bearer(good().header("kid", "ES-1")),
+            "unknown_key",
+        ),
+        (
+            "a list of kids",
+            bearer(good().header("kid", json!(["es-1"]))),
+            "malformed",
+        ),
+        // Which algorithm.
+        (
+            "alg in lower case",
+            bearer(good().header("alg", "es256")),
+            "malformed",
+        ),
+        (
+            "alg with a blank",
+            bearer(good().header("alg", "ES256 ")),
+            "malformed",
+        ),
+        (
+            "alg NONE",
+            bearer(good().header("alg", "NONE").signature(&[])),
+            "malformed",
+        ),
+        (
+            "a list of algs",
+            bearer(good().header("alg", json!(["ES256"]))),
+            "malformed",
+        ),
+        (
+            "alg null",
+            bearer(good().header("alg", Value::Null)),
+            "malformed",
+        ),
+        (
+            "alg of a key agreement",
+            bearer(good().header("alg", "ECDH-ES")),
+            "malformed",
+        ),
+        (
+            "ES256 over another curve",
+            bearer(good().header("alg", "ES256K")),
+            "malformed",
+        ),
+        (
+            "PS256",
+            bearer(good().header("alg", "PS256")),
+            "wrong_algorithm",
+        ),
+        (
+            "alg twice, none first",
+            of_header(&twice(&header, r#""alg":"none""#)),
+            "malformed",
+        ),
+        (
+            "kid twice",
+            of_header(&twice(&header, r#""kid":"ed-1""#)),
+            "malformed",
+        ),
+        // Extensions.
+        (
+            "an empty crit",
+            bearer(good().header("crit", json!([]))),
+            "unknown_extension",
+        ),
+        (
+            "crit of a claim",
+            bearer(good().header("crit", json!(["exp"]))),
+            "unknown_extension",
+        ),
+        (
+            "crit that is no list",
+            bearer(good().header("crit", "exp")),
+            "malformed",
+        ),
+        (
+            "a permit's typ",
+            bearer(good().header("typ", "permit+jwt")),
+            "wrong_type",
+        ),
+        (
+            "typ JWS",
+            bearer(good().header("typ", "JOSE")),
+            "wrong_type",
+        ),
+        // Claims.
+        (
+            "exp twice",
+            of_claims(&twice(&claims, &format!(r#""exp":{}"#, s + 60))),
+            "malformed",
+        ),
+        (
+            "iss twice",
+            of_claims(&twice(&claims, r#""iss":"globex""#)),
+            "malformed",
+        ),
+        (
+            "aud twice",
+            of_claims(&twice(&claims, r#""aud":"billing""#)),
+            "malformed",
+        ),
+        (
+            "scope twice",
+            of_claims(&twice(&claims, r#""scope":"statuses""#)),
+            "malformed",
+        ),
+        (
+            "leads twice",
+            of_claims(&twice(&claims, r#""leads":["ann"],"leads":["bob"]"#)),
+            "malformed",
+        ),
+        ("claims that are a token", of_claims(&text), "malformed"),
+        (
+            "claims that are a text",
+            of_claims(r#""acme""#),
+            "malformed",
+        ),
+        (
+            "claims that are a list",
+            of_claims(&format!("[{claims}]")),
+            "malformed",
+        ),
+        ("no claims", of_claims(""), "malformed"),
+        (
+            "claims and more",
+            of_claims(&format!("{claims}{claims}")),
+            "malformed",
+        ),
+        (
+            "claims under a byte order mark",
+            of_claims(&format!("\u{feff}{claims}")),
+            "malformed",
+        ),
+        (
+            "iss in capitals",
+            bearer(good().claim("iss", "ACME")),
+            "unknown_key",
+        ),
+        (
+            "a list of iss",
+            bearer(good().claim("iss", json!(["acme"]))),
+            "malformed",
+        ),
+        (
+            "aud in capitals",
+            bearer(good().claim("aud", "Leadlight")),
+            "wrong_audience",
+        ),
+        (
+            "aud with a blank",
+            bearer(good().claim("aud", "leadlight ")),
+            "wrong_audience",
+        ),
+        (
+            "several aud in a text",
+            bearer(good().claim("aud", "billing leadlight")),
+            "wrong_audience",
+        ),
+        (
+            "aud in a list in a list",
+            bearer(good().claim("aud", json!([["leadlight"]]))),
+            "malformed",
+        ),
+        (
+            "aud null",
+            bearer(good().claim("aud", Value::Null)),
+            "malformed",
+        ),
+        (
+            "exp null",
+            bearer(good().claim("exp", Value::Null)),
+            "malformed",
+        ),
+        ("exp true", bearer(good().claim("exp", true)), "malformed"),
+        (
+            "exp in a list",
+            bearer(good().claim("exp", json!([s + 60]))),
+            "malformed",
+        ),
+        (
+            "exp of 64 bits",
+            bearer(good().claim("exp", u64::MAX)),
+            "malformed",
+        ),
+        (
+            "exp in milliseconds",
+            bearer(good().claim("exp", (s + 60) * 1_000)),
+            "malformed",
+        ),
+        (
+            "exp below any time",
+            bearer(good().claim("exp", -1e300)),
+            "malformed",
+        ),
+        (
+            "exp beyond any number",
+            of_claims(&claims.replace(&format!("\"exp\":{}", s + 600), "\"exp\":1e999")),
+            "malformed",
+        ),
+        (
+            "iat as text",
+            bearer(good().claim("iat", s.to_string())),
+            "malformed",
+        ),
+        (
+            "nbf as text",
+            bearer(good().claim("nbf", "now")),
+            "malformed",
+        ),
+        (
+            "expired before it was issued",
+            bearer(good().claim("iat", s + 30).claim("exp", s)),
+            "expired",
+        ),
+        (
+            "leads that are null",
+            bearer(good().claim("leads", Value::Null)),
+            "malformed",
+        ),
+        (
+            "a lead that is none",
+            bearer(good().claim("leads", json!(["ann", "a#b"]))),
+            "malformed",
+        ),
+        (
+            "scope null",
+            bearer(good().claim("scope", Value::Null)),
+            "malformed",
+        ),
+        // Signatures: ECDSA of zeros and of the order ("psychic" ones), EdDSA of small order and of another form.
+        ("r of zeros", pair(&[0; 32], &half), "wrong_signature"),
+        ("s of zeros", pair(&r, &[0; 32]), "wrong_signature"),
+        (
+            "r and s of the order",
+            pair(&order, &order),
+            "wrong_signature",
+        ),
+        (
+            "r beyond the order",
+            pair(&[0xff; 32], &half),
+            "wrong_signature",
+        ),
+        (
+            "s beyond the order",
+            pair(&r, &[0xff; 32]),
+            "wrong_signature",
+        ),
+        ("r and s exchanged", pair(&half, &r), "wrong_signature"),
+        (
+            "a signature and more",
+            pair(&r, &[half.as_slice(), &[0]].concat()),
+            "wrong_signature",
+        ),
+        (
+            "the neutral element",
+            ed_with(&[&[1], [0; 63].as_slice()].concat()),
+            "wrong_signature",
+        ),
+        ("EdDSA of zeros", ed_with(&[0; 64]), "wrong_signature"),
+        (
+            "s increased by the order",
+            ed_with(&with_order_added(&ed_signature)),
+            "wrong_signature",
+        ),
+        (
+            "half an EdDSA signature",
+            ed_with(&ed_signature[..32]),
+            "wrong_signature",
+        ),
+        (
+            "HS256 under the public JWK",
+            bearer(
+                good()
+                    .by_hmac(&world.acme.public_keys()["ed-1"].key)
+                    .header("kid", "ed-1"),
+            ),
+            "wrong_algorithm",
+        ),
+        // Base64 and JWT of another form.
+        (
+            "a padded signature",
+            format!("Bearer {text}=="),
+            "malformed",
+        ),
+        (
+            "another base64 of the same signature",
+            format!("Bearer {signed}.{}", uncanonical(signature)),
+            "malformed",
+        ),
+        (
+            "base64 that is not of URLs",
+            format!("Bearer {signed}.{}", "+/".repeat(43)),
+            "malformed",
+        ),
+        (
+            "a tab within",
+            format!("Bearer {signed}.\t{signature}"),
+            "malformed",
+        ),
+        (
+            "an empty header",
+            format!("Bearer .{}", text.split_once('.').unwrap().1),
+            "malformed",
+        ),
+        (
+            "five parts, as if encrypted",
+            format!("Bearer {text}.e30.e30"),
+            "malformed",
+        ),
+        (
+            "a JWS in JSON",
+            format!(r#"Bearer {{"payload":"e30","signature":"{signature}"}}"#),
+            "malformed",
+        ),
+        ("dots alone", "Bearer ..".to_owned(), "malformed"),
+        // The header of the request.
+        ("two blanks", format!("Bearer  {text}"), "malformed"),
+        ("a tab", format!("Bearer\t{text}"), "not_bearer"),
+        ("a blank behind", format!("Bearer {text} "), "malformed"),
+        ("a blank before", format!(" Bearer {text}"), "not_bearer"),
+        ("quotes", format!("Bearer \"{text}\""), "malformed"),
+        (
+            "the scheme twice",
+            format!("Bearer Bearer {text}"),
+            "malformed",
+        ),
+        (
+            "a list of schemes",
+            format!("Basic YTpi, Bearer {text}"),
+            "not_bearer",
+        ),
+        (
+            "a list that ends with another",
+            format!("Bearer {text}, Basic YTpi"),
+            "malformed",
+        ),
+        ("DPoP", format!("DPoP {text}"), "not_bearer"),
+        (
+            "as many characters as are read",
+            format!("Bearer {}", "a".repeat(32 * 1024)),
+            "malformed",
+        ),
+        (
+            "one more",
+            format!("Bearer {}", "a".repeat(32 * 1024 + 1)),
+            "not_bearer",
+        ),
+    ];
+    let mut codes = Vec::new();
+    for (why, authorization, _) in &forged {
+        let reply = knock(&world, DOORS[1], Some(authorization), now).await;
+        codes.push((
+            *why,
+            reply.body["code"].as_str().unwrap_or("200").to_owned(),
+        ));
+    }
+    let expected = forged
+        .iter()
+        .map(|(why, _, code)| (*why, (*code).to_owned()));
+    assert_eq!(codes, expected.collect::<Vec<_>>());
+    for (why, authorization, code) in &forged {
+        for door in DOORS {
+            let reply = knock(&world, door, Some(authorization), now).await;
+            check_unauthorized(why, door, &reply, code);
+        }
+    }
+}
+
+/// The order of the base point of P-256 (FIPS 186-5, SP 800-186 section 3.2.1.3).
+const P256_ORDER: &[u8] = b"ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+/// That of Ed25519's (RFC 8032 section 5.1), the lowest octet first.
+const ED25519_ORDER: &[u8] = b"edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+
+/// The same `EdDSA` signature for whoever does not ask that its second half is less than the order.
+fn with_order_added(signature: &[u8]) -> Vec<u8> {
+    let order = HEXLOWER.decode(ED25519_ORDER).unwrap();
+    let mut sum = signature[..32].to_vec();
+    let mut carry = 0;
+    for (octet, more) in signature[32..].iter().zip(order) {
+        let both = u16::from(*octet) + u16::from(more) + carry;
+        sum.push(both.to_le_bytes()[0]);
+        carry = both >> 8;
+    }
+    sum
+}
+
+/// The same octets in base64 whose last character holds bits that nobody reads.
+fn uncanonical(signature: &str) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let (rest, last) = signature.split_at(signature.len() - 1);
+    let next = ALPHABET.find(last).unwrap() + 1;
+    [rest, &ALPHABET[next..=next]].concat()
+}
+
+async fn of_two_authorizations_none_counts(world: World) {
+    let now = Timestamp::now();
+    world.save("ann", ANN).await;
+    let good = world.acme.token(SERVER_SCOPE, now).bearer();
+    let bad = world.globex.token("", now).signature(&[1; 64]).bearer();
+    for (first, second) in [(&good, &bad), (&bad, &good), (&good, &good)] {
+        for door @ (method, path, body) in DOORS {
+            let mut request = request(method, path, Some(first), Body::from(body.to_owned()));
+            let value = second.parse().unwrap();
+            request.headers_mut().append("authorization", value);
+            let reply = answer(&world.app, request, now).await;
+            check_unauthorized("two headers", door, &reply, "not_bearer");
+        }
+    }
+    // What is no header is not looked for elsewhere.
+    let (_, token) = good.split_once(' ').unwrap();
+    let path = format!("/v1/leads/ann?access_token={token}");
+    let mut elsewhere = request("GET", &path, None, Body::Empty);
+    let cookie = format!("authorization={token}; access_token={token}");
+    elsewhere
+        .headers_mut()
+        .insert("cookie", cookie.parse().unwrap());
+    elsewhere
+        .headers_mut()
+        .insert("x-authorization", good.parse().unwrap());
+    let reply = answer(&world.app, elsewhere, now).await;
+    check_unauthorized("a token elsewhere", DOORS[1], &reply, "missing");
 }
 
 /// A token that brings the key it is signed with.

@@ -1,5 +1,6 @@
 //! `cargo lambda`, as the README teaches it: each function is invoked with its event file, on the engines of the local stack.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use leadlight_dev::lambdas::{self, FUNCTIONS};
 use leadlight_dev::progress::Progress;
 use leadlight_dev::stack::{Stack, StackSettings};
-use leadlight_dev::{tools, workspace};
+use leadlight_dev::{logs, tools, workspace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -125,7 +126,8 @@ impl Bench {
     /// Starts a built function by hand, told what the server says that it must be told.
     fn spawn(&self, built: &Path, name: &str) -> Ended {
         let runtime_api = format!("http://127.0.0.1:{}/.rt/{name}", self.port);
-        let function = Command::new(built.join(name))
+        let mut function = Command::new(built.join(name));
+        function
             .env_clear()
             .envs(self.stack.environment())
             .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
@@ -134,9 +136,14 @@ impl Bench {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096")
             // What these tests provoke is not worth a line in their output.
             .env("LEADLIGHT_LOG", "off")
-            .stdin(Stdio::null())
-            .spawn();
-        Ended(function.unwrap())
+            .stdin(Stdio::null());
+        if let Some(kept) = logs::file(name).unwrap() {
+            function
+                .env("LEADLIGHT_LOG", "trace")
+                .stdout(kept.try_clone().unwrap())
+                .stderr(kept);
+        }
+        Ended(function.spawn().unwrap())
     }
 
     /// `cargo lambda invoke` with the function's event and a token that is good.
@@ -170,6 +177,14 @@ impl Bench {
 
     fn said(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("said")).unwrap_or_default()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Ok(Some(mut kept)) = logs::file("cargo-lambda") {
+            let _ = kept.write_all(self.said().as_bytes());
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The built binaries, as Lambda runs them: a process each, fed by a Runtime API, told everything by its environment.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::LazyLock;
@@ -9,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use leadlight_dev::lambdas::{self, FUNCTIONS};
+use leadlight_dev::logs;
 use leadlight_dev::progress::Progress;
 use leadlight_dev::runtime_api::{Function, RuntimeApi};
 use leadlight_dev::stack::{Stack, StackSettings};
@@ -250,6 +252,10 @@ async fn a_missing_variable_ends_the_function_and_is_named() {
             let ended = ended
                 .unwrap_or_else(|_| panic!("{name} runs on without {missing}"))
                 .unwrap();
+            if let Some(mut kept) = logs::file(name).unwrap() {
+                kept.write_all(&ended.stdout).unwrap();
+                kept.write_all(&ended.stderr).unwrap();
+            }
             let said = String::from_utf8_lossy(&ended.stderr);
             assert!(!ended.status.success(), "{name} without {missing}: {said}");
             assert!(said.contains(missing), "{name} without {missing}: {said}");

@@ -146,8 +146,13 @@ impl Token {
     }
 
     pub(crate) fn sign(&self) -> String {
-        let part = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-        let signed = [part(&self.header), part(&self.claims)].join(".");
+        self.sign_texts(&self.header.to_string(), &self.claims.to_string())
+    }
+
+    /// The same over these texts, which may be what no value can be.
+    pub(crate) fn sign_texts(&self, header: &str, claims: &str) -> String {
+        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let signed = signed.join(".");
         let (key, algorithm) = match &self.signature {
             Signature::Es256(key) => (key, Algorithm::ES256),
             Signature::EdDsa(key) => (key, Algorithm::EdDSA),

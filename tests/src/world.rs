@@ -27,6 +27,7 @@ use leadlight_dev::dns::{Fault, Question, Server, Zone};
 use leadlight_dev::engine::Engine;
 use leadlight_dev::event_bus::{self, EventBus};
 use leadlight_dev::ledger::Ledger;
+use leadlight_dev::logs;
 use leadlight_dev::queue::{Queue, QueueSettings};
 use leadlight_dev::ses::{Ses, SesSettings};
 use leadlight_dev::sns::Sns;
@@ -57,6 +58,8 @@ const PERMIT_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     -----END PRIVATE KEY-----\n";
 /// What address keys are made with.
 const SECRET: &str = "a secret that only tests may know";
+/// What AWS's requests are signed with.
+const ACCESS_KEY: &str = "an access key that opens nothing";
 /// The address of the lead `ann`.
 pub(crate) const ANN: &str = "ann@lead.example";
 
@@ -132,6 +135,10 @@ impl World {
     }
 
     async fn new(engine: String, owned: Option<Engine>) -> Self {
+        logs::keep().unwrap();
+        for secret in [SECRET, ACCESS_KEY, PERMIT_KEY] {
+            logs::forbid(secret).unwrap();
+        }
         let queue = Queue::open(Ledger::memory().unwrap(), QueueSettings::default()).unwrap();
         let ses = Ses::start(queue, SesSettings::default()).await.unwrap();
         let dns = Server::start(zone()).await.unwrap();
@@ -146,7 +153,7 @@ impl World {
             name_servers: vec![dns.address()],
             blocklists: Vec::new(),
             region: "eu-central-1".to_owned(),
-            credentials: Credentials::new(format!("test{number}"), "secret", None, None, "tests"),
+            credentials: Credentials::new(format!("test{number}"), ACCESS_KEY, None, None, "tests"),
             dynamodb_endpoint: Some(table_calls.endpoint()),
             sesv2_endpoint: Some(ses_calls.endpoint()),
             configuration_set: Some("acme-news".to_owned()),
@@ -261,6 +268,9 @@ impl World {
 
     /// Lets the functions ask these blocklists.
     pub(crate) fn with_blocklists(mut self, lists: &Value) -> Self {
+        for list in lists.as_array().unwrap() {
+            logs::forbid(list["key"].as_str().unwrap_or_default()).unwrap();
+        }
         self.settings.blocklists = Blocklist::read_all(&lists.to_string()).unwrap();
         self.app = Arc::new(App::new(&self.settings).unwrap());
         self
@@ -277,7 +287,7 @@ impl World {
                 "AWS_ACCESS_KEY_ID",
                 settings.credentials.access_key_id().to_owned(),
             ),
-            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY.to_owned()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.table_calls.endpoint()),
             ("AWS_ENDPOINT_URL_SESV2", self.ses_calls.endpoint()),
         ]

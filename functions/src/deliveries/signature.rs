@@ -4,6 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use crate::table::item::WebhookSecret;
@@ -14,9 +16,10 @@ const PREFIX: &str = "whsec_";
 const KEY_OCTETS: usize = 32;
 
 /// A new secret.
-pub(crate) fn new_secret() -> String {
-    let key: [u8; KEY_OCTETS] = rand::random();
-    [PREFIX, &STANDARD.encode(key)].concat()
+pub(crate) fn new_secret() -> SecretString {
+    let key: Zeroizing<[u8; KEY_OCTETS]> = Zeroizing::new(rand::random());
+    let text = Zeroizing::new(STANDARD.encode(*key));
+    [PREFIX, &text].concat().into()
 }
 
 /// The headers of a delivery that is made at `now`.
@@ -31,7 +34,7 @@ pub(super) fn headers(
     let signatures: Vec<String> = secrets
         .iter()
         .filter(|secret| secret.until.is_none_or(|until| now < until))
-        .filter_map(|secret| sign(&secret.secret, &signed))
+        .filter_map(|secret| sign(secret.secret.expose_secret(), &signed))
         .collect();
     [
         ("webhook-id", id.to_owned()),
@@ -41,7 +44,7 @@ pub(super) fn headers(
 }
 
 fn sign(secret: &str, signed: &str) -> Option<String> {
-    let key = STANDARD.decode(secret.strip_prefix(PREFIX)?).ok()?;
+    let key = Zeroizing::new(STANDARD.decode(secret.strip_prefix(PREFIX)?).ok()?);
     let mut hmac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
     hmac.update(signed.as_bytes());
     Some(["v1,", &STANDARD.encode(hmac.finalize().into_bytes())].concat())

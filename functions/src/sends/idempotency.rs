@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::http::HeaderMap;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use crate::access::Caller;
@@ -31,9 +32,9 @@ const MAX_KEY: usize = 128;
 /// The hexadecimal digits of a key's hash that a message carries as a tag.
 const TAG_DIGITS: usize = 32;
 
-/// A request's `Idempotency-Key`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IdempotencyKey(String);
+/// A request's `Idempotency-Key`: whoever knows it can have the answer told again.
+#[derive(Clone, Debug)]
+pub(super) struct IdempotencyKey(SecretString);
 
 impl IdempotencyKey {
     /// Reads the header, if there is one. Quotes around the key, as the draft wants them, are no part of it.
@@ -56,7 +57,7 @@ impl IdempotencyKey {
                 format!("must be one key of 1 to {MAX_KEY} visible ASCII characters"),
             ));
         }
-        Ok(Some(Self(key.to_owned())))
+        Ok(Some(Self(key.into())))
     }
 }
 
@@ -69,7 +70,7 @@ pub(super) fn tag(key: Option<&IdempotencyKey>, secret: &AddressSecret) -> Strin
 }
 
 fn hash(key: &IdempotencyKey, secret: &AddressSecret) -> String {
-    secret.fingerprint("idempotency-key", key.0.as_bytes())
+    secret.fingerprint("idempotency-key", key.0.expose_secret().as_bytes())
 }
 
 /// A send under a key, before and after SES.
@@ -255,7 +256,7 @@ mod tests {
             headers.append("idempotency-key", value.parse().unwrap());
         }
         let key = IdempotencyKey::read(&headers).ok()?;
-        Some(key.map_or_else(|| "none".to_owned(), |key| key.0))
+        Some(key.map_or_else(|| "none".to_owned(), |key| key.0.expose_secret().to_owned()))
     }
 
     #[test]
@@ -274,7 +275,7 @@ mod tests {
     #[test]
     fn a_message_carries_a_hash_of_the_key_and_never_the_key() {
         let secret = AddressSecret::new("0123456789abcdef0123456789abcdef").unwrap();
-        let key = IdempotencyKey("order-17".to_owned());
+        let key = IdempotencyKey("order-17".into());
         let tagged = tag(Some(&key), &secret);
         assert_eq!(tagged.len(), TAG_DIGITS);
         assert_eq!(tagged, tag(Some(&key), &secret));

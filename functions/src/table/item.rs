@@ -19,8 +19,9 @@ use leadlight::change::Told;
 use leadlight::evidence::{AddressRecord, Piece};
 use leadlight::lead::{Lead, LeadId};
 use leadlight::policy::Policy;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::Sha256;
 
 use super::TableError;
@@ -243,21 +244,26 @@ pub struct DeliveryFailure {
 }
 
 /// What deliveries are signed with (Standard Webhooks).
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WebhookSecret {
-    /// `whsec_` and the key in Base64.
-    pub secret: String,
+    /// `whsec_` and the key in Base64. The table holds it as it is: deliveries are signed with it.
+    #[serde(serialize_with = "as_it_is")]
+    pub secret: SecretString,
     /// Until when it still signs, once there is a newer one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub until: Option<Timestamp>,
 }
 
-impl fmt::Debug for WebhookSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookSecret")
-            .field("until", &self.until)
-            .finish_non_exhaustive()
+impl PartialEq for WebhookSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret.expose_secret() == other.secret.expose_secret() && self.until == other.until
     }
+}
+
+impl Eq for WebhookSecret {}
+
+fn as_it_is<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
 }
 
 /// That an event is to be delivered to the webhook of an account at some time.
@@ -1069,8 +1075,10 @@ mod tests {
     }
 
     fn any_webhook() -> impl Strategy<Value = Webhook> {
-        let secret = (text(), option::of(time()))
-            .prop_map(|(secret, until)| WebhookSecret { secret, until });
+        let secret = (text(), option::of(time())).prop_map(|(secret, until)| WebhookSecret {
+            secret: secret.into(),
+            until,
+        });
         let because = select(vec![DisabledBecause::Gone, DisabledBecause::Failing]);
         let disabled = (time(), because).prop_map(|(at, because)| Disabled { at, because });
         let failure = (time(), text()).prop_map(|(at, what)| DeliveryFailure { at, what });
@@ -1221,6 +1229,17 @@ mod tests {
         ] {
             assert_eq!(Key::due(&due(due_at)).sk < until, is_due, "{due_at}");
         }
+    }
+
+    #[test]
+    fn the_secret_of_address_keys_is_wiped_from_memory() {
+        // HMAC keeps it as two states of the hash, and nothing else.
+        fn wiped<T>(_: &Hmac<T>)
+        where
+            T: hmac::EagerHash + secrecy::zeroize::ZeroizeOnDrop,
+        {
+        }
+        wiped(&AddressSecret::new(&"s".repeat(32)).unwrap().0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! This is the CRM's side of access: Leadlight itself never holds a private key.
 
+use core::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,6 +14,7 @@ use leadlight_functions::table::item::{self, Account, PublicKey};
 use p256::SecretKey;
 use p256::elliptic_curve::Generate as _;
 use p256::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 /// The id of the one key that each local account has.
@@ -35,12 +37,21 @@ pub struct LocalAccount {
 }
 
 /// A token and the end of its life.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Token {
     /// The token.
     pub token: String,
     /// From when it is refused.
     pub expires_at: Timestamp,
+}
+
+/// Without the token itself.
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a token says (JWT claims).
@@ -92,9 +103,9 @@ impl LocalAccount {
     /// When there is none, or it cannot be read.
     pub fn read(folder: &Path, id: AccountId) -> anyhow::Result<Self> {
         let file = key_file(folder, &id);
-        let pem = std::fs::read_to_string(&file)
-            .with_context(|| format!("read the private key {}", file.display()))?;
-        let key = SecretKey::from_pkcs8_pem(&pem)
+        let pem = std::fs::read_to_string(&file).map(SecretString::from);
+        let pem = pem.with_context(|| format!("read the private key {}", file.display()))?;
+        let key = SecretKey::from_pkcs8_pem(pem.expose_secret())
             .with_context(|| format!("read {} as PEM", file.display()))?;
         Ok(Self { id, key })
     }

@@ -9,7 +9,13 @@ pub(crate) const REGION: &str = "us-east-1";
 
 /// Credentials of the form that the SDK asks for.
 pub(crate) fn credentials() -> Credentials {
-    Credentials::new("AKIALOCALLOCALLOCAL1", "local", None, None, "local stack")
+    Credentials::new(
+        "AKIALOCALLOCALLOCAL1",
+        "a-local-access-key-that-opens-nothing",
+        None,
+        None,
+        "local stack",
+    )
 }
 
 /// A client of the SES stand-in, which makes one attempt.

@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 use crate::dependencies::{self, Advisories};
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
-use crate::{contract, fuzz, lambdas, pages, simulation, widget};
+use crate::{contract, fuzz, lambdas, logs, pages, simulation, widget};
 
 /// A check that was made.
 struct Made {
@@ -30,23 +30,14 @@ struct Made {
 ///
 /// # Errors
 /// When a check fails; all the others are made all the same.
-#[expect(clippy::too_many_lines, reason = "a list; a check is an entry")]
 pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
-    if let Some(filter) = filter {
-        return test(Some(filter));
+    if filter.is_some() {
+        test(filter)?;
+        return logs::search(&logs::folder())?.check();
     }
     let mut made = Vec::new();
     let mut check = |label, work: &dyn Fn(&Progress) -> anyhow::Result<()>| {
-        let started = Instant::now();
-        let result = progress::step(label, work);
-        if let Err(error) = &result {
-            println!("{error:#}\n");
-        }
-        made.push(Made {
-            label,
-            took: started.elapsed(),
-            passed: result.is_ok(),
-        });
+        made.push(make(label, work));
     };
 
     check("clippy and rustfmt are there", &tools::lints);
@@ -131,9 +122,15 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
         took: started.elapsed(),
         passed: tested.is_ok(),
     });
+    made.push(make("no address and no secret in any log", &search_logs));
 
+    sum_up(&made)
+}
+
+/// Says how every check went.
+fn sum_up(made: &[Made]) -> anyhow::Result<()> {
     println!();
-    for check in &made {
+    for check in made {
         let mark = if check.passed { "✓" } else { "✗" };
         println!(
             "{mark} {:>7.1} s  {}",
@@ -146,6 +143,28 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
         bail!("{failed} of {} checks failed", made.len());
     }
     println!("All checks passed.");
+    Ok(())
+}
+
+fn make(label: &'static str, work: &dyn Fn(&Progress) -> anyhow::Result<()>) -> Made {
+    let started = Instant::now();
+    let result = progress::step(label, work);
+    if let Err(error) = &result {
+        println!("{error:#}\n");
+    }
+    Made {
+        label,
+        took: started.elapsed(),
+        passed: result.is_ok(),
+    }
+}
+
+/// Searches what the tests had logged; how much that was is worth a line.
+fn search_logs(progress: &Progress) -> anyhow::Result<()> {
+    let searched = logs::search(&logs::folder())?;
+    searched.check()?;
+    searched.check_complete()?;
+    progress.tell(&searched.to_string());
     Ok(())
 }
 
@@ -180,12 +199,13 @@ fn lint_wasm(progress: &Progress) -> anyhow::Result<()> {
     progress.run(&mut cargo)
 }
 
-/// Runs the tests with their output as it comes.
+/// Runs the tests with their output as it comes, and keeps what they log.
 fn test(filter: Option<&str>) -> anyhow::Result<()> {
     let mut command: Command = tools::cargo();
     command
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(filter)
+        .env(logs::FOLDER, logs::begin()?)
         .stdin(Stdio::null());
     let status = command.status().context("start `cargo test`")?;
     if !status.success() {

@@ -111,7 +111,13 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let metadata = tools::cargo()
-                .args(["metadata", "--frozen", "--format-version", "1"])
+                .args([
+                    "metadata",
+                    "--frozen",
+                    "--all-features",
+                    "--format-version",
+                    "1",
+                ])
                 .output()
                 .unwrap();
             assert!(metadata.status.success(), "{metadata:?}");

@@ -21,11 +21,15 @@ use leadlight_dev::queue::{Chaos, QueueSettings};
 use leadlight_dev::ses::SesSettings;
 use leadlight_dev::stack::{DEMO, Functions, Stack, StackSettings, StackStatus};
 use leadlight_dev::{
-    accuracy, bench, checks, contract, demo, disposable, dns, fuzz, lambdas, load, openapi,
-    package, pages, progress, simulation, tools, widget, workspace,
+    accuracy, bench, checks, contract, demo, disposable, dns, fuzz, lambdas, load, logs, mutants,
+    openapi, package, pages, progress, simulation, tools, widget, workspace,
 };
+use leadlight_functions::config;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Runs and tests Leadlight on this machine.
 #[derive(Parser)]
@@ -111,6 +115,14 @@ enum Task {
         /// Decides what befalls which request.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+    },
+    /// Writes which crates are in what is uploaded, as `CycloneDX` documents, into target/package/sbom.
+    Sbom,
+    /// Breaks the domain in every way there is, one at a time, and says what no test notices. Takes hours.
+    Mutants {
+        /// Only what is in this file, or in files like this pattern.
+        #[arg(long = "file", value_name = "FILE")]
+        files: Vec<String>,
     },
     /// Measures what something costs, beside the bare thing it is built on, in one run.
     Bench {
@@ -222,6 +234,8 @@ fn main() -> ExitCode {
             seconds,
             seed,
         } => put_under_load(clients, seconds, seed),
+        Task::Sbom => list_crates(),
+        Task::Mutants { files } => mutants::run(&files).map(|mutants| println!("{mutants}")),
         Task::Bench {
             subject,
             quick,
@@ -268,6 +282,14 @@ fn pack(processors: &[Processor]) -> anyhow::Result<()> {
         package::package(processors, progress)
     })?;
     print!("{packages}");
+    Ok(())
+}
+
+fn list_crates() -> anyhow::Result<()> {
+    let folder = workspace::target().join("package");
+    for document in package::list_crates(&folder, Processor::value_variants())? {
+        println!("{}", folder.join(document.file).display());
+    }
     Ok(())
 }
 
@@ -421,9 +443,11 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
         "info,leadlight_functions=warn"
     };
     let log = std::env::var("LEADLIGHT_LOG").unwrap_or_else(|_| usual.to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&log).unwrap_or_else(|_| EnvFilter::new(usual)))
-        .with_writer(std::io::stderr)
+    let filter = EnvFilter::try_new(&log).unwrap_or_else(|_| EnvFilter::new(usual));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter.and(filter_fn(config::is_discreet))))
+        .with(logs::kept_lines()?)
         .init();
 
     let _lock = occupy(state).await?;

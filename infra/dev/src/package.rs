@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::lambdas::FUNCTIONS;
 use crate::progress::Progress;
-use crate::{template, tools, widget, workspace};
+use crate::{sbom, template, tools, widget, workspace};
 
 /// The most octets of a function's zip: the larger it is, the longer a cold start waits for its download.
 const MAX_ZIP_OCTETS: usize = 3_000_000;
@@ -37,14 +37,15 @@ pub enum Processor {
 
 impl Processor {
     /// The flag of cargo-lambda, and the folder.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
             Self::X8664 => "x86-64",
         }
     }
 
-    fn target(self) -> &'static str {
+    /// The target that is built for.
+    pub(crate) fn target(self) -> &'static str {
         match self {
             Self::Arm64 => "aarch64-unknown-linux-gnu",
             Self::X8664 => "x86_64-unknown-linux-gnu",
@@ -80,12 +81,14 @@ pub struct Packages {
     pub functions: Vec<Packed>,
     /// The widget's files.
     pub widget: Vec<Packed>,
+    /// Which crates are in them.
+    pub documents: Vec<Packed>,
 }
 
 impl fmt::Display for Packages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.folder.display())?;
-        for packed in self.functions.iter().chain(&self.widget) {
+        for packed in self.all() {
             let Packed {
                 file,
                 octets,
@@ -106,17 +109,44 @@ pub fn package(processors: &[Processor], progress: &Progress) -> anyhow::Result<
     let mut packages = Packages {
         functions: Vec::new(),
         widget: pack_widget(&folder, progress)?,
+        documents: list_crates(&folder, processors)?,
         folder,
     };
     for processor in processors {
         let zips = pack_functions(*processor, &packages.folder, progress)?;
         packages.functions.extend(zips);
     }
-    let all: Vec<&Packed> = packages.functions.iter().chain(&packages.widget).collect();
+    let all: Vec<&Packed> = packages.all().collect();
     let list = packages.folder.join("packages.json");
     std::fs::write(&list, serde_json::to_vec_pretty(&all)?)
         .with_context(|| format!("write {}", list.display()))?;
     Ok(packages)
+}
+
+impl Packages {
+    fn all(&self) -> impl Iterator<Item = &Packed> {
+        self.functions
+            .iter()
+            .chain(&self.widget)
+            .chain(&self.documents)
+    }
+}
+
+/// Writes which crates are in what is uploaded.
+///
+/// # Errors
+/// When it cannot be told or written.
+pub fn list_crates(folder: &Path, processors: &[Processor]) -> anyhow::Result<Vec<Packed>> {
+    let documents = sbom::documents(processors)?.into_iter();
+    documents
+        .map(|document| {
+            Packed::new(
+                folder,
+                ["sbom/", &document.file].concat(),
+                &document.json()?,
+            )
+        })
+        .collect()
 }
 
 fn pack_functions(

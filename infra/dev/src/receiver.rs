@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use leadlight::change::CloudEvent;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 /// How many changes are kept, the newest.
@@ -28,14 +29,14 @@ pub struct Receiver(Arc<Mutex<Received>>);
 
 #[derive(Debug, Default)]
 struct Received {
-    secret: String,
+    secret: SecretString,
     events: VecDeque<CloudEvent>,
 }
 
 impl Receiver {
     /// Takes the secret that deliveries are signed with from now on.
     pub fn trust(&self, secret: &str) {
-        secret.clone_into(&mut self.lock().secret);
+        self.lock().secret = secret.into();
     }
 
     /// The changes that were received, the newest first.
@@ -62,7 +63,14 @@ impl Receiver {
 
 async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let mut kept = receiver.lock();
-    if verify(&kept.secret, &headers, &body, Timestamp::now()).is_none() {
+    if verify(
+        kept.secret.expose_secret(),
+        &headers,
+        &body,
+        Timestamp::now(),
+    )
+    .is_none()
+    {
         return StatusCode::UNAUTHORIZED;
     }
     let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) else {

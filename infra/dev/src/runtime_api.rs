@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::logs;
 use crate::task::Task;
 
 /// What a function answered, or how it failed.
@@ -214,15 +215,21 @@ impl FunctionError {
 
 impl Function {
     /// Starts the binary in an environment of nothing but Lambda's variables and `environment`. What it logs goes to this process's
-    /// standard error.
+    /// standard error; in a test run it logs everything, and that is kept.
     ///
     /// # Errors
     /// When it cannot be started.
     pub async fn spawn(binary: &Path, environment: &[(String, String)]) -> anyhow::Result<Self> {
         let name = binary.file_stem().unwrap_or_default().to_string_lossy();
         let mut command = tokio::process::Command::new(binary);
-        command.stdout(std::io::stderr());
-        Self::launch(command, &name, environment).await
+        let Some(kept) = logs::file(&name)? else {
+            command.stdout(std::io::stderr());
+            return Self::launch(command, &name, environment).await;
+        };
+        command.stdout(kept.try_clone()?).stderr(kept);
+        let everything = [("LEADLIGHT_LOG".to_owned(), "trace".to_owned())];
+        let environment = [environment, &everything].concat();
+        Self::launch(command, &name, &environment).await
     }
 
     /// Starts `command` as the function `name`, in an environment of nothing but Lambda's variables and `environment`.

@@ -45,7 +45,7 @@ use crate::ses::{Ses, SesSettings};
 use crate::sns::Sns;
 use crate::table_stream::{Following, TableStream};
 use crate::task::Task;
-use crate::{aws, demo, pages, template, workspace};
+use crate::{aws, demo, logs, pages, template, workspace};
 
 /// The account of the demo CRM.
 pub const DEMO: &str = "demo";
@@ -222,17 +222,11 @@ impl Stack {
     /// # Errors
     /// When the port is in use, or a part of the state cannot be read.
     pub async fn start(settings: StackSettings) -> anyhow::Result<Self> {
+        keep_logs()?;
         let listener = listen(settings.port).await?;
         let address = listener.local_addr()?;
         let folder = settings.folder.as_deref();
-        if let Some(folder) = folder {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("create {}", folder.display()))?;
-        }
-        let ledger = folder.map_or_else(Ledger::memory, |folder| {
-            Ledger::file(&folder.join("stand-ins.sqlite"))
-        })?;
-        let queue = Queue::open(ledger, settings.queue)?;
+        let queue = Queue::open(open_ledger(folder)?, settings.queue)?;
         let ses = Arc::new(Ses::start(queue.clone(), settings.ses).await?);
         let dns = dns::Server::start(settings.zone.unwrap_or_else(demo::zone)).await?;
         let engine = match (settings.engine, folder) {
@@ -362,6 +356,24 @@ fn set_up(disturbance: Option<&Disturbance>, settings: &Settings) -> anyhow::Res
     };
     let app = App::over(network, settings).context("set up the functions")?;
     Ok(Arc::new(app))
+}
+
+/// Has a test run keep what is logged from now on, and search it for what the functions are told in confidence.
+fn keep_logs() -> anyhow::Result<()> {
+    logs::keep()?;
+    let credentials = aws::credentials();
+    let secrets = [ADDRESS_SECRET, credentials.secret_access_key()];
+    let permit_key = permit_key();
+    let mut secrets = secrets.into_iter().chain(permit_key.as_deref());
+    secrets.try_for_each(logs::forbid)
+}
+
+fn open_ledger(folder: Option<&Path>) -> anyhow::Result<Ledger> {
+    let Some(folder) = folder else {
+        return Ledger::memory();
+    };
+    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    Ledger::file(&folder.join("stand-ins.sqlite"))
 }
 
 fn open_account(folder: Option<&Path>, id: &str) -> anyhow::Result<Arc<LocalAccount>> {
@@ -545,6 +557,7 @@ async fn save_webhook(
     anyhow::ensure!(status.is_success(), "Leadlight refuses it: {answer}");
     let secret = answer.get("secret").and_then(Value::as_str);
     let secret = secret.context("save the demo's webhook: the answer holds no secret")?;
+    logs::forbid(secret)?;
     Ok(secret.to_owned())
 }
 

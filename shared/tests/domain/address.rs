@@ -72,6 +72,7 @@ fn every_rejection_says_what_is_wrong_and_where() {
     };
     let inner = Address::parse("ann@example.com").ok();
     let long_label = format!("ann@{}.com", "a".repeat(64));
+    let long_labels = format!("ann@{}.com", ["a".repeat(63).as_str(); 4].join("."));
     let long_domain = format!("ann@{}", ["abcdefghi"; 30].join("."));
     let long_whole = format!("{}@{}.com", "a".repeat(64), ["abcdefghi"; 19].join("."));
     let endless = "a".repeat(10_000);
@@ -103,6 +104,14 @@ fn every_rejection_says_what_is_wrong_and_where() {
         ("@example.com", AddressError::EmptyLocalPart),
         ("ann@", AddressError::EmptyDomain),
         ("an n@example.com", odd(' ', 3)),
+        ("ann@[192.0.2.1", odd('[', 5)),
+        ("ann@192.0.2.1]", odd(']', 14)),
+        ("x\"ann\"@example.com", odd('"', 2)),
+        ("\"ann\"lee@example.com", odd('"', 1)),
+        // The first of several is named, whichever rule refuses it.
+        ("ann@ex\u{a0}am!ple.com", odd('\u{a0}', 7)),
+        ("ann@ex\u{80}am!ple.com", odd('\u{80}', 7)),
+        ("ann@a\u{5d0}.example", AddressError::InvalidDomain),
         ("ann@exam ple.com", odd(' ', 9)),
         ("ann@exam\u{a0}ple.com", odd('\u{a0}', 9)),
         ("ann@exam\u{85}ple.com", odd('\u{85}', 9)),
@@ -154,6 +163,7 @@ fn every_rejection_says_what_is_wrong_and_where() {
         ("ann@xn--zzzzzz.com", AddressError::InvalidALabel),
         ("ann@mail.test", AddressError::ReservedDomain),
         (&long_label, AddressError::LabelTooLong),
+        (&long_labels, AddressError::DomainTooLong { octets: 259 }),
         (&long_domain, AddressError::DomainTooLong { octets: 299 }),
         ("ann@\u{301}a.example", AddressError::InvalidDomain),
         (&long_whole, AddressError::TooLong { octets: 258 }),
@@ -204,7 +214,7 @@ fn an_address_is_never_printed_by_accident() {
 
 #[test]
 fn what_cannot_be_seen_or_has_no_meaning_is_refused_before_the_at() {
-    let refused = "\u{85}\u{a0}\u{ad}\u{200b}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{e000}\u{f8ff}\u{fdd0}\u{feff}\u{fff0}\u{fffd}\u{f0000}";
+    let refused = "\u{85}\u{a0}\u{ad}\u{200b}\u{200c}\u{200d}\u{200f}\u{2028}\u{202e}\u{2060}\u{206f}\u{e000}\u{f8ff}\u{fdd0}\u{feff}\u{fff0}\u{fffd}\u{f0000}";
     for character in refused.chars() {
         let odd = AddressError::UnexpectedCharacter {
             character,
@@ -335,6 +345,35 @@ fn the_odd_character_is_named() {
         ("ann,lee@example.com", "“,” at position 4"),
         ("ann@exam\u{2100}ple.com", "“℀” (U+2100) at position 9"),
         ("\u{2551}ann@example.com", "“║” (U+2551) at position 1"),
+        ("ann\tlee@example.com", "a tab at position 4"),
+        (
+            "ann\u{200c}@example.com",
+            "a zero-width joiner (U+200C) at position 4",
+        ),
+        (
+            "ann\u{200d}@example.com",
+            "a zero-width joiner (U+200D) at position 4",
+        ),
+        (
+            "ann\u{feff}@example.com",
+            "a byte-order mark (U+FEFF) at position 4",
+        ),
+        (
+            "ann\u{fe6b}example.com",
+            "a small ﹫ (U+FE6B) at position 4",
+        ),
+        (
+            "ann\u{1}@example.com",
+            "a control character (U+0001) at position 4",
+        ),
+        (
+            "ann\u{2060}@example.com",
+            "an invisible character (U+2060) at position 4",
+        ),
+        (
+            "ann\u{2003}@example.com",
+            "an invisible character (U+2003) at position 4",
+        ),
     ];
     for (text, expected) in rows {
         let error = Address::parse(text).unwrap_err();

@@ -14,6 +14,8 @@
 mod address;
 mod api;
 mod assessment;
+mod change;
+mod evidence;
 mod feedback;
 mod gate;
 mod laws;
