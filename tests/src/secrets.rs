@@ -165,7 +165,7 @@ const WORDS: [&str; 8] = [
 /// Types that print what they hold.
 const OPEN: [&str; 5] = ["String", "str", "Vec<u8>", "[u8", "HeaderValue"];
 /// What is called so and is no secret.
-const PUBLIC: [(&str, &str); 8] = [
+const PUBLIC: [(&str, &str); 9] = [
     ("Account.keys", "public keys"),
     ("PublicKey.key", "a public key"),
     ("Whose.token", "the hash of a token"),
@@ -176,6 +176,10 @@ const PUBLIC: [(&str, &str); 8] = [
     (
         "Message.token",
         "good for one subscription, which we confirm",
+    ),
+    (
+        "Call.key",
+        "an Idempotency-Key that a load of requests makes up",
     ),
     ("Everything.tokens", "the same, of the stand-in for SNS"),
     (
