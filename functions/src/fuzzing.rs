@@ -23,6 +23,7 @@ use crate::access::Unverified;
 use crate::exchange;
 use crate::feedback::envelope::{self, Event};
 use crate::sends;
+use crate::subscriber::message::Message;
 use crate::table::item::{Account, Algorithm, PublicKey};
 
 /// When all of it happens: 2026-03-05T10:00:00Z.
@@ -234,6 +235,44 @@ fn is_believed(token: &str) -> bool {
     believed.is_ok_and(|caller| caller.account.as_str() == "acme")
 }
 
+/// What SNS signs of a message can be read back in one way only, so no signature is good for another message.
+///
+/// # Panics
+/// Where that is not so.
+pub fn sns_message(octets: &[u8]) {
+    let Ok(message) = serde_json::from_slice::<Message>(octets) else {
+        return;
+    };
+    drop(message.published_at(now()));
+    if message.check_lines().is_err() {
+        return;
+    }
+    let json: Value = serde_json::from_slice(octets).unwrap_or_default();
+    let signed = message.signed_text();
+    let read = signed_fields(&signed).unwrap_or_default();
+    assert!(read.len() >= 5, "fields are missing: {signed:?}");
+    for (name, value) in read {
+        let said = json.get(name).and_then(Value::as_str);
+        assert_eq!(said, Some(value), "{name}");
+    }
+}
+
+/// The fields in a signed text, from the last to the first: only the first may have lines of its own.
+fn signed_fields(signed: &str) -> Option<Vec<(&str, &str)>> {
+    let mut rest = signed.strip_suffix('\n')?;
+    let mut fields = Vec::new();
+    loop {
+        let (before, value) = rest.rsplit_once('\n')?;
+        let (before, name) = before.rsplit_once('\n')?;
+        fields.push((name, value));
+        rest = before;
+        if name == "MessageId" {
+            fields.push(("Message", rest.strip_prefix("Message\n")?));
+            return Some(fields);
+        }
+    }
+}
+
 /// A body is read whole, or refused by a field that it has or lacks; a message that is read holds no header but its own. The first octet
 /// says which route it is for.
 ///
@@ -380,11 +419,12 @@ mod tests {
 
     #[test]
     fn every_seed_keeps_the_promises() {
-        let promises: [(&str, Promise); 5] = [
+        let promises: [(&str, Promise); 6] = [
             ("address", address),
             ("body", body),
             ("envelope", envelope),
             ("notification", notification),
+            ("sns_message", sns_message),
             ("token", token),
         ];
         for (name, promise) in promises {

@@ -6,7 +6,7 @@
 //! the SNS developer guide, *verify message signatures*; known ways around other people's checks are rows of the tests.
 
 mod certificate;
-mod message;
+pub(crate) mod message;
 mod topic;
 
 use core::time::Duration;

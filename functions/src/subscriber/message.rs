@@ -28,7 +28,7 @@ pub(super) const REQUIRED: [&str; 8] = [
 /// A message of SNS. It may have other fields besides.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Message {
+pub(crate) struct Message {
     #[serde(rename = "Type")]
     pub(super) kind: Kind,
     #[serde(rename = "MessageId")]
@@ -51,7 +51,7 @@ pub(super) struct Message {
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Something was published to the topic.
     Notification,
     /// Somebody asks for the topic's messages to be delivered here.
@@ -72,7 +72,7 @@ impl Kind {
 
 /// How a message is signed: RSA with PKCS #1 v1.5 over one hash or the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub(super) enum SignatureVersion {
+pub(crate) enum SignatureVersion {
     /// SHA-1: what topics do unless told otherwise.
     #[serde(rename = "1")]
     One,
@@ -84,7 +84,7 @@ pub(super) enum SignatureVersion {
 impl Message {
     /// Refuses what could be read in two ways: the signed text has no lengths, so a line break in a short field could pass for the
     /// next one.
-    pub(super) fn check_lines(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_lines(&self) -> Result<(), Refusal> {
         let lines = [
             ("/MessageId", Some(&self.id)),
             ("/TopicArn", Some(&self.topic_arn)),
@@ -107,7 +107,7 @@ impl Message {
     }
 
     /// When it was published, if that is neither too long ago nor yet to come.
-    pub(super) fn published_at(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
+    pub(crate) fn published_at(&self, now: Timestamp) -> Result<Timestamp, Refusal> {
         let at: Timestamp = self.timestamp.parse().map_err(|_| {
             Refusal::invalid_field("/Timestamp", "invalid_value", "must be a time of RFC 3339")
         })?;
@@ -123,7 +123,7 @@ impl Message {
     }
 
     /// What SNS signed: names and values of fields by turns, each with a line feed behind it, in the order of the names.
-    pub(super) fn signed_text(&self) -> String {
+    pub(crate) fn signed_text(&self) -> String {
         let always = [
             ("Message", Some(self.text.as_str())),
             ("MessageId", Some(self.id.as_str())),

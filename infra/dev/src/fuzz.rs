@@ -13,7 +13,14 @@ use crate::progress::Progress;
 use crate::{tools, workspace};
 
 /// What can be tried.
-pub const TARGETS: [&str; 5] = ["address", "body", "envelope", "notification", "token"];
+pub const TARGETS: [&str; 6] = [
+    "address",
+    "body",
+    "envelope",
+    "notification",
+    "sns_message",
+    "token",
+];
 /// For how long each is tried, unless it is said.
 pub const SECONDS: u32 = 10;
 /// The most octets of an input: all that is read fits, and small inputs are tried more often.

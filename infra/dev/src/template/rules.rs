@@ -23,10 +23,12 @@ const FEWEST_RECEIVES: u64 = 5;
 /// How long an outage may last that loses no record of the stream, which keeps them for 24 hours.
 const OUTAGE_S: u64 = 6 * 3_600;
 /// What is read from the environment only off AWS.
-const LOCAL_VARIABLES: [&str; 3] = [
+const LOCAL_VARIABLES: [&str; 4] = [
     "LEADLIGHT_DNS",
     "LEADLIGHT_LOCAL_WEBHOOKS",
     "LEADLIGHT_SNS_ROOTS",
+    // Read by tests alone.
+    crate::logs::FOLDER,
 ];
 /// What Lambda sets by itself.
 const LAMBDA_VARIABLES: [&str; 3] = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
