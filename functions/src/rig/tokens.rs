@@ -92,6 +92,12 @@ async fn every_wrong_token_is_refused_for_its_own_reason() {
             token.claims["exp"] = json!(now + seconds);
         })
     };
+    let until = |seconds: i64| -> Change {
+        Box::new(move |token| {
+            token.claims["iat"] = json!(now - 300);
+            token.claims["exp"] = json!(now + seconds);
+        })
+    };
     let rows: Vec<(&str, Change, &str)> = vec![
         ("good", claim("sub", json!("someone")), "200"),
         (
@@ -158,11 +164,12 @@ async fn every_wrong_token_is_refused_for_its_own_reason() {
             claim("exp", json!(1e300)),
             "401 malformed",
         ),
-        ("expired", claim("exp", json!(now - 61)), "401 expired"),
+        ("expired", until(-61), "401 expired"),
+        ("expired within the leeway", until(-59), "200"),
         (
-            "expired within the leeway",
-            claim("exp", json!(now - 59)),
-            "200",
+            "expired before it was issued",
+            claim("exp", json!(now - 1)),
+            "401 expired",
         ),
         (
             "not yet valid",
