@@ -95,8 +95,8 @@ pub struct SnsSettings {
     pub topics: Topics,
     /// Where SNS is, certificates and all, if not in AWS.
     pub endpoint: Option<SocketAddr>,
-    /// The roots, as PEM, that SNS's certificates lead to, if not those of the system.
-    pub roots: Option<String>,
+    /// The root that SNS's certificates lead to, as base64 of its DER, if not one of the system's.
+    pub root: Option<String>,
 }
 
 impl SnsSettings {
@@ -109,7 +109,7 @@ impl SnsSettings {
         Ok(Self {
             topics: Topics::read(&optional("LEADLIGHT_TOPICS").unwrap_or_default())?,
             endpoint: endpoint.transpose()?,
-            roots: optional("LEADLIGHT_SNS_ROOTS"),
+            root: optional("LEADLIGHT_SNS_ROOT"),
         })
     }
 }

@@ -42,11 +42,9 @@ pub struct Sns {
 
 impl Sns {
     pub(crate) fn new(settings: Settings, http: SharedHttpClient) -> Self {
-        let SnsSettings {
-            endpoint, roots, ..
-        } = &settings.sns;
+        let SnsSettings { endpoint, root, .. } = &settings.sns;
         Self {
-            certificates: Certificates::new(*endpoint, roots.clone()),
+            certificates: Certificates::new(*endpoint, root.clone()),
             settings,
             http,
         }

@@ -1,7 +1,8 @@
 //! TLS for connections that no AWS SDK makes: rustls with ring, like the SDK's own.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) type TlsError = Box<dyn core::error::Error + Send + Sync>;
@@ -17,12 +18,10 @@ pub(crate) fn system_roots() -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The root certificates in `pem` and no others.
-pub(crate) fn roots(pem: &str) -> Result<RootCertStore, TlsError> {
+/// The one root certificate whose DER is in `base64`, and no others.
+pub(crate) fn root(base64: &str) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-        roots.add(certificate?)?;
-    }
+    roots.add(CertificateDer::from(STANDARD.decode(base64)?))?;
     Ok(roots)
 }
 

@@ -76,7 +76,7 @@ pub(super) enum SignatureError {
 #[derive(Debug)]
 pub(super) struct Certificates {
     whereabouts: Whereabouts,
-    roots: Option<String>,
+    root: Option<String>,
     trusted: OnceLock<RootCertStore>,
     kept: Kept<String, Arc<Chain>>,
 }
@@ -89,15 +89,15 @@ struct Chain {
 }
 
 impl Certificates {
-    /// Certificates that lead to the roots in the PEM `roots`, or else to the system's. They come from SNS, or from whoever
-    /// stands in for it at `endpoint` and has a certificate for SNS's name that leads to the same roots.
-    pub(super) fn new(endpoint: Option<SocketAddr>, roots: Option<String>) -> Self {
+    /// Certificates that lead to `root`, base64 of its DER, or else to one of the system's. They come from SNS, or from whoever
+    /// stands in for it at `endpoint` and has a certificate for SNS's name that leads there too.
+    pub(super) fn new(endpoint: Option<SocketAddr>, root: Option<String>) -> Self {
         Self {
             whereabouts: endpoint.map_or_else(
                 || Whereabouts::Internet(GaiResolver::new()),
                 Whereabouts::Here,
             ),
-            roots,
+            root,
             trusted: OnceLock::new(),
             kept: Kept::new(KEPT_FOR, MOST_KEPT),
         }
@@ -131,8 +131,8 @@ impl Certificates {
         if let Some(trusted) = self.trusted.get() {
             return Ok(trusted);
         }
-        let read = match &self.roots {
-            Some(pem) => tls::roots(pem),
+        let read = match &self.root {
+            Some(base64) => tls::root(base64),
             None => tls::system_roots(),
         };
         let read = read.map_err(SignatureError::Unreachable)?;

@@ -63,7 +63,6 @@ const SHA_256: [u8; 19] = [
 #[derive(Debug)]
 pub struct Sns {
     address: SocketAddr,
-    roots: String,
     authority: CertifiedIssuer<'static, KeyPair>,
     root: CertifiedIssuer<'static, KeyPair>,
     signing_key: RsaPrivateKey,
@@ -160,7 +159,6 @@ impl Sns {
         });
         let mut sns = Self {
             address,
-            roots: root.pem(),
             root,
             authority,
             signing_key: RsaPrivateKey::from_pkcs8_pem(SIGNING_KEY)?,
@@ -180,7 +178,7 @@ impl Sns {
             // The topic's name is no secret and does not change.
             topics: Topics::read(TOPIC).unwrap_or_default(),
             endpoint: Some(self.address),
-            roots: Some(self.roots.clone()),
+            root: Some(self.root_base64()),
         }
     }
 
@@ -189,9 +187,14 @@ impl Sns {
     pub fn environment(&self) -> [(&'static str, String); 3] {
         [
             ("LEADLIGHT_TOPICS", TOPIC.to_owned()),
-            ("LEADLIGHT_SNS_ROOTS", self.roots.clone()),
+            ("LEADLIGHT_SNS_ROOT", self.root_base64()),
             ("AWS_ENDPOINT_URL_SNS", format!("http://{}", self.address)),
         ]
+    }
+
+    /// On one line, so that it can stand in a file of variables.
+    fn root_base64(&self) -> String {
+        STANDARD.encode(self.root.der())
     }
 
     /// A notification with `message`, signed.

@@ -26,7 +26,7 @@ const OUTAGE_S: u64 = 6 * 3_600;
 const LOCAL_VARIABLES: [&str; 4] = [
     "LEADLIGHT_DNS",
     "LEADLIGHT_LOCAL_WEBHOOKS",
-    "LEADLIGHT_SNS_ROOTS",
+    "LEADLIGHT_SNS_ROOT",
     // Read by tests alone.
     crate::logs::FOLDER,
 ];
