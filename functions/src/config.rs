@@ -95,7 +95,8 @@ pub struct SnsSettings {
     pub topics: Topics,
     /// Where SNS is, certificates and all, if not in AWS.
     pub endpoint: Option<SocketAddr>,
-    /// The root that SNS's certificates lead to, as base64 of its DER, if not one of the system's.
+    /// The root that SNS's certificates lead to, as base64 of its DER (for URLs, without padding), if not one of the
+    /// system's.
     pub root: Option<String>,
 }
 

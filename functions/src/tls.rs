@@ -1,7 +1,7 @@
 //! TLS for connections that no AWS SDK makes: rustls with ring, like the SDK's own.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
@@ -18,10 +18,10 @@ pub(crate) fn system_roots() -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The one root certificate whose DER is in `base64`, and no others.
+/// The one root certificate whose DER is in `base64`, the kind for URLs without padding, and no others.
 pub(crate) fn root(base64: &str) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(STANDARD.decode(base64)?))?;
+    roots.add(CertificateDer::from(URL_SAFE_NO_PAD.decode(base64)?))?;
     Ok(roots)
 }
 

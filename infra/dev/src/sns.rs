@@ -18,7 +18,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::serve::{IncomingStream, Listener};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use leadlight_functions::config::SnsSettings;
 use leadlight_functions::subscriber::Topics;
@@ -192,9 +192,9 @@ impl Sns {
         ]
     }
 
-    /// On one line, so that it can stand in a file of variables.
+    /// On one line and without `=`, so that it can stand in a file of variables.
     fn root_base64(&self) -> String {
-        STANDARD.encode(self.root.der())
+        URL_SAFE_NO_PAD.encode(self.root.der())
     }
 
     /// A notification with `message`, signed.
