@@ -146,6 +146,8 @@ pub async fn run(load: Load, seed: u64, progress: &Progress) -> anyhow::Result<R
         policy: Policy {
             rechecks_per_lead_per_hour: u8::MAX,
             rechecks_per_account_per_day: u32::MAX,
+            requests_per_server_token_per_minute: u32::MAX,
+            requests_per_account_per_minute: u32::MAX,
             ..Policy::default()
         },
         disturbance: Some(Disturbance {
