@@ -240,14 +240,17 @@ fn is_believed(token: &str) -> bool {
 /// # Panics
 /// Where that is not so.
 pub fn sns_message(octets: &[u8]) {
-    let Ok(message) = serde_json::from_slice::<Message>(octets) else {
+    let Ok(text) = core::str::from_utf8(octets) else {
+        return;
+    };
+    let Ok(message) = serde_json::from_str::<Message>(text) else {
         return;
     };
     drop(message.published_at(now()));
     if message.check_lines().is_err() {
         return;
     }
-    let json: Value = serde_json::from_slice(octets).unwrap_or_default();
+    let json: Value = serde_json::from_str(text).unwrap_or_default();
     let signed = message.signed_text();
     let read = signed_fields(&signed).unwrap_or_default();
     assert!(read.len() >= 5, "fields are missing: {signed:?}");
