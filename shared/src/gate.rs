@@ -230,7 +230,7 @@ impl Recipient<'_> {
         let said_by_recipient = self
             .newest_subscription()
             .filter(|(at, unsubscribed, _)| {
-                said_by_crm.is_none_or(|(since, _)| *unsubscribed && *at > since)
+                said_by_crm.is_none_or(|(since, _)| *unsubscribed && *at >= since)
             })
             .map(|(at, unsubscribed, id)| (at, unsubscribed, vec![id.clone()]));
         let (since, unsubscribed, because) = said_by_recipient.or_else(|| {

@@ -146,6 +146,13 @@ fn every_answer_of_the_gate_has_its_reason() {
             allow,
         ),
         Row(
+            "the recipient unsubscribed at the very moment of the CRM's word",
+            Some(ann(Active)),
+            vec![subscription(day(0), true)],
+            unsubscribed,
+            allow,
+        ),
+        Row(
             "the CRM's word is newer than the recipient's",
             Some(ann(Active)),
             vec![subscription(hour(-1), true)],
@@ -337,6 +344,14 @@ fn an_objection_says_since_when_on_what_evidence_and_what_to_do() {
         objection
             .what_to_do()
             .contains("wait until it may be checked again")
+    );
+
+    let account = Evidence::from(vec![withheld(day(39), Account)]);
+    let objection = decide_today(None, &account, Purpose::Marketing).unwrap();
+    assert_eq!(objection.check_again_from, None);
+    assert_eq!(
+        objection.what_to_do(),
+        "Make sure that the address is right and press Check again."
     );
 }
 
