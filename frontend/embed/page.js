@@ -74,7 +74,7 @@ export function connect(row) {
 }
 
 /** As leadlight's `LeadId`: one id that is none would spoil the request of a hundred. */
-const LEAD_ID = /^[\w.:~-]{1,128}$/;
+const LEAD_ID = /^(?!\.\.?$)[\w.:~-]{1,128}$/;
 const numbers = new Map();
 const freeNumbers = [];
 

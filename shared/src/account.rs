@@ -19,6 +19,9 @@ pub enum IdentifierError {
         /// The most that is allowed.
         max: usize,
     },
+    /// It would not stay where it stands in a URL's path.
+    #[error("must not be \".\" or \"..\", which a URL's path cannot hold")]
+    Dots,
     /// A character that an identifier cannot hold.
     #[error("must not hold {character:?} (position {position})")]
     UnexpectedCharacter {
@@ -35,6 +38,9 @@ pub(crate) fn check_identifier(text: &str, max: usize, also: &str) -> Result<(),
     }
     if text.chars().nth(max).is_some() {
         return Err(IdentifierError::TooLong { max });
+    }
+    if [".", ".."].contains(&text) {
+        return Err(IdentifierError::Dots);
     }
     let odd = |c: &char| !c.is_ascii_alphanumeric() && !also.contains(*c);
     match text.chars().zip(1..).find(|(c, _)| odd(c)) {

@@ -51,7 +51,8 @@ macro_rules! coded {
     };
 }
 
-/// Declares an identifier: a string of limited length and alphabet that is safe inside keys and URLs.
+/// Declares an identifier: a string of limited length and alphabet that is safe inside keys and URLs. `.` and `..` are
+/// none: in a URL's path they name no segment (RFC 3986 section 5.2.4).
 macro_rules! identifier {
     ($(#[doc = $doc:literal])+ $name:ident, max $max:literal, also $also:literal) => {
         $(#[doc = $doc])+
@@ -63,7 +64,7 @@ macro_rules! identifier {
             /// Reads an identifier.
             ///
             /// # Errors
-            /// When it is empty, too long, or holds a character outside letters, digits and a few marks.
+            /// When it is empty, too long, `.` or `..`, or holds a character outside letters, digits and a few marks.
             pub fn parse(text: &str) -> Result<Self, $crate::account::IdentifierError> {
                 $crate::account::check_identifier(text, $max, $also)?;
                 Ok(Self(text.to_owned()))
@@ -107,7 +108,7 @@ macro_rules! identifier {
                 schemars::json_schema!({
                     "type": "string",
                     "description": concat!($($doc),+).trim_ascii(),
-                    "pattern": concat!("^[", $also, "A-Za-z0-9]{1,", $max, "}$"),
+                    "pattern": concat!("^(?!\\.{1,2}$)[", $also, "A-Za-z0-9]{1,", $max, "}$"),
                 })
             }
         }

@@ -14,7 +14,7 @@ use crate::codes::{coded, identifier};
 use crate::evidence::{Attribution, Authority, Evidence, EvidenceId, Piece};
 
 identifier! {
-    /// The CRM's own id of a lead: 1 to 128 letters, digits, `-`, `_`, `.`, `:`, `~`. Safe in a URL's path as it is.
+    /// The CRM's own id of a lead: 1 to 128 letters, digits, `-`, `_`, `.`, `:`, `~`, but not `.` or `..`. Safe in a URL's path as it is.
     LeadId, max 128, also "-_.:~"
 }
 

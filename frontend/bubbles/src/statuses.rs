@@ -722,12 +722,13 @@ mod tests {
     #[test]
     fn the_page_takes_for_an_id_what_the_domain_takes_for_one() {
         let page = include_str!("../../embed/page.js");
-        assert!(page.contains(r"const LEAD_ID = /^[\w.:~-]{1,128}$/;"));
+        assert!(page.contains(r"const LEAD_ID = /^(?!\.\.?$)[\w.:~-]{1,128}$/;"));
         let is_id = |text: &str| LeadId::parse(text).is_ok();
         for character in '\0'..='\u{ff}' {
             let is_taken = character.is_ascii_alphanumeric() || "_.:~-".contains(character);
-            assert_eq!(is_id(&character.to_string()), is_taken, "{character:?}");
+            assert_eq!(is_id(&format!("a{character}")), is_taken, "{character:?}");
         }
+        assert!(!is_id(".") && !is_id("..") && is_id("...") && is_id(".a") && is_id("~"));
         assert!(!is_id("") && is_id(&"a".repeat(128)) && !is_id(&"a".repeat(129)));
     }
 }

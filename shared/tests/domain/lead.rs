@@ -1,11 +1,12 @@
 //! What a lead adds to the assessment of its address: hold, sticky complaint, standing.
 
 use jiff::{SignedDuration, Timestamp};
+use leadlight::account::IdentifierError;
 use leadlight::assessment::{Reason, Resolution, assess};
 use leadlight::evidence::{Attribution, Authority, BounceCause, Evidence, Fact, Piece};
 use leadlight::lead::{
-    CheckAgainRefusal, Lead, LeadAssessment, MAX_FORMER_ADDRESSES, MAX_HISTORY, Save, Standing,
-    Status,
+    CheckAgainRefusal, Lead, LeadAssessment, LeadId, MAX_FORMER_ADDRESSES, MAX_HISTORY, Save,
+    Standing, Status,
 };
 use leadlight::policy::Policy;
 
@@ -56,6 +57,37 @@ fn release_of(lead: &str, at: Timestamp) -> Piece {
 }
 
 const MISSING: Reason = Reason::HardBounce(BounceCause::MailboxMissing);
+
+#[test]
+fn an_id_of_a_lead_stands_in_a_path_as_it_is() {
+    let longest = "x".repeat(128);
+    for id in ["7", "a.b", "...", ".a", "a.", "~-_:", longest.as_str()] {
+        assert_eq!(LeadId::parse(id).map(String::from), Ok(id.to_owned()));
+    }
+    let odd = |character, position| IdentifierError::UnexpectedCharacter {
+        character,
+        position,
+    };
+    for (why, id, error) in [
+        ("nothing", "", IdentifierError::Empty),
+        ("this segment itself", ".", IdentifierError::Dots),
+        ("the segment before", "..", IdentifierError::Dots),
+        ("two segments", "a/b", odd('/', 2)),
+        ("a query", "ann?", odd('?', 4)),
+        ("an escape", "%2e", odd('%', 1)),
+        ("a letter that is escaped", "j\u{fc}rgen", odd('\u{fc}', 2)),
+        (
+            "one too many",
+            &"x".repeat(129),
+            IdentifierError::TooLong { max: 128 },
+        ),
+    ] {
+        assert_eq!(LeadId::parse(id), Err(error), "{why}");
+        let json = serde_json::Value::from(id);
+        let read: Result<LeadId, _> = serde_json::from_value(json);
+        assert_eq!(read.unwrap_err().to_string(), error.to_string(), "{why}");
+    }
+}
 
 #[test]
 fn a_corrected_lead_stays_red_until_it_is_checked_again() {
