@@ -16,7 +16,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method as AxumMethod, StatusCode};
 use axum::response::{IntoResponse, Response as AxumResponse};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, MX, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -268,12 +269,14 @@ fn keep_log() {
 }
 
 type Disturbance = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+type Answering = BoxFuture<'static, (StatusCode, String)>;
 
 /// Stands before the engine. Counts what is asked, and does what the engine never does.
 #[derive(Default)]
 pub(crate) struct Proxy {
     engine: String,
     http: reqwest::Client,
+    answers: Mutex<BTreeMap<String, Shared<Answering>>>,
     calls: Mutex<Vec<String>>,
     before: Mutex<Vec<(String, String, Disturbance)>>,
     refusing: Mutex<BTreeSet<String>>,
@@ -292,7 +295,24 @@ impl Proxy {
         (proxy, serve(router).await)
     }
 
+    /// What the SDK repeats by itself, on a busy machine, is still one call of ours: it is counted, disturbed and carried out once,
+    /// and its answer is that of the first attempt.
     async fn pass(State(proxy): State<Arc<Self>>, headers: HeaderMap, body: Bytes) -> AxumResponse {
+        let call = headers["amz-sdk-invocation-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let answer = {
+            let mut answers = proxy.answers.lock().unwrap();
+            let carry_out = || Arc::clone(&proxy).carry_out(headers, body).boxed().shared();
+            answers.entry(call).or_insert_with(carry_out).clone()
+        };
+        let (status, text) = answer.await;
+        let kind = [("content-type", "application/x-amz-json-1.0")];
+        (status, kind, text).into_response()
+    }
+
+    async fn carry_out(self: Arc<Self>, headers: HeaderMap, body: Bytes) -> (StatusCode, String) {
         let target = headers["x-amz-target"]
             .to_str()
             .unwrap()
@@ -301,20 +321,13 @@ impl Proxy {
             .unwrap()
             .to_owned();
         let mut request: Value = serde_json::from_slice(&body).unwrap();
-        // What the SDK repeats by itself, on a busy machine, is still one call of ours.
-        if headers["amz-sdk-request"]
-            .to_str()
-            .unwrap()
-            .starts_with("attempt=1;")
-        {
-            proxy.calls.lock().unwrap().push(target.clone());
-        }
-        if proxy.refusing.lock().unwrap().contains(&target) {
+        self.calls.lock().unwrap().push(target.clone());
+        if self.refusing.lock().unwrap().contains(&target) {
             let refusal = json!({ "__type": "com.amazonaws.dynamodb.v20120810#InternalServerError", "message": "no" });
-            return (StatusCode::INTERNAL_SERVER_ERROR, refusal.to_string()).into_response();
+            return (StatusCode::INTERNAL_SERVER_ERROR, refusal.to_string());
         }
         let disturbance = {
-            let mut before = proxy.before.lock().unwrap();
+            let mut before = self.before.lock().unwrap();
             let key = request["Item"]["sk"]["S"]
                 .as_str()
                 .unwrap_or_default()
@@ -328,16 +341,16 @@ impl Proxy {
             disturbance().await;
         }
         let mut left = Vec::new();
-        let trims = *proxy.trimming.lock().unwrap();
+        let trims = *self.trimming.lock().unwrap();
         if target == "BatchGetItem" && trims {
             let keys = request["RequestItems"]["leadlight"]["Keys"]
                 .as_array_mut()
                 .unwrap();
             left = keys.split_off(keys.len().div_ceil(2));
         }
-        let forwarded = proxy
+        let forwarded = self
             .http
-            .post(&proxy.engine)
+            .post(&self.engine)
             .header("x-amz-target", format!("DynamoDB_20120810.{target}"))
             .header("content-type", "application/x-amz-json-1.0")
             .header("authorization", headers["authorization"].to_str().unwrap())
@@ -349,13 +362,8 @@ impl Proxy {
         if !left.is_empty() {
             answer["UnprocessedKeys"] = json!({ "leadlight": { "Keys": left } });
         }
-        let headers = [("content-type", "application/x-amz-json-1.0")];
-        (
-            StatusCode::from_u16(status.as_u16()).unwrap(),
-            headers,
-            answer.to_string(),
-        )
-            .into_response()
+        let status = StatusCode::from_u16(status.as_u16()).unwrap();
+        (status, answer.to_string())
     }
 
     /// What was asked since the last call, in order.
