@@ -16,6 +16,7 @@ use operations::{Answer, Operation};
 use schemas::Schemas;
 
 mod examples;
+mod notification;
 mod operations;
 mod schemas;
 #[cfg(test)]

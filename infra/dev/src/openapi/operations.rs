@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::examples;
+use super::notification::{self, SnsMessage};
 use super::schemas::Schemas;
 
 /// The headers of every answer.
@@ -585,7 +586,7 @@ fn account(schemas: &mut Schemas) -> anyhow::Result<Vec<Operation>> {
     let outcome = |outcome| NotificationReply { outcome };
     let away = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
     let nobodys = std::io::Error::other("find the account of the notification");
-    let notification = Operation {
+    let notify = Operation {
         method: "post",
         path: "/v1/notifications",
         id: "receive_notification",
@@ -596,7 +597,10 @@ fn account(schemas: &mut Schemas) -> anyhow::Result<Vec<Operation>> {
             into the dead letters of its subscription; a 5xx makes it come again.",
         scope: None,
         parameters: &[],
-        body: None,
+        body: Some(body(
+            schemas.taken::<SnsMessage>(),
+            notification::examples(examples::now()?),
+        )?),
         answers: vec![Answer::new(
             200,
             "What became of it",
@@ -632,14 +636,7 @@ fn account(schemas: &mut Schemas) -> anyhow::Result<Vec<Operation>> {
             Refused::new("unavailable", Refusal::unavailable(&away)),
         ],
     };
-    Ok(vec![
-        show,
-        save,
-        remove,
-        reputation,
-        notification,
-        description,
-    ])
+    Ok(vec![show, save, remove, reputation, notify, description])
 }
 
 impl Answer {

@@ -182,6 +182,7 @@ fn every_example_is_one_of_its_type() {
             "SaveWebhook" => reads_as::<api::SaveWebhook>(example),
             "WebhookReply" => reads_as::<api::WebhookReply>(example),
             "NotificationReply" => reads_as::<api::NotificationReply>(example),
+            "SnsMessage" => reads_as::<notification::SnsMessage>(example),
             "Reputation" => reads_as::<Reputation>(example),
             "Problem" => reads_as::<api::Problem>(example),
             // The keys of permits are a standard's, not a type of ours.
@@ -190,7 +191,22 @@ fn every_example_is_one_of_its_type() {
         }
         seen.insert(name);
     }
-    assert_eq!(seen.len(), 18, "{seen:?}");
+    assert_eq!(seen.len(), 19, "{seen:?}");
+}
+
+/// What the stand-in signs the functions believe, as its own tests show.
+#[test]
+fn a_message_of_sns_is_described_as_the_stand_in_sends_it() {
+    let sent = crate::ses::sns_envelope("{}", jiff::Timestamp::UNIX_EPOCH);
+    let described: notification::SnsMessage = serde_json::from_value(sent.clone()).unwrap();
+    let read = serde_json::to_value(&described).unwrap();
+    for (name, value) in read.as_object().unwrap() {
+        let same = [sent[name].as_str(), value.as_str()].map(Option::unwrap);
+        assert!(
+            same[0] == same[1] || name == "Timestamp",
+            "{name}: {same:?}"
+        );
+    }
 }
 
 #[test]
