@@ -1,7 +1,7 @@
 //! `cargo dev mutants`: breaks the domain in every way that cargo-mutants knows, one at a time, and sees whether its tests notice.
 //!
-//! It takes hours, and is no part of `cargo dev test`; for what was touched, `--file` is a matter of minutes. What no test can notice,
-//! because it makes no difference, is listed in `.cargo/mutants.toml` with the reason.
+//! It takes an hour or two, and is no part of `cargo dev test`; for what was touched, `--file` is a matter of minutes. What no test can
+//! notice, because it makes no difference, is listed in `.cargo/mutants.toml` with the reason.
 
 use std::fmt;
 use std::path::Path;
@@ -13,6 +13,8 @@ use crate::{progress, tools, workspace};
 
 /// The package of the domain, which has no SDK to be built again for each mutant.
 const DOMAIN: &str = "leadlight";
+/// How many cases the property tests try with each mutant: what breaks a law breaks it soon, and there are hundreds of runs.
+const CASES: &str = "48";
 /// The most mutants that may survive, of a hundred that can be built.
 const MOST_SURVIVORS_PERCENT: u32 = 3;
 
@@ -37,7 +39,13 @@ pub fn run(files: &[String]) -> anyhow::Result<Mutants> {
         .current_dir(workspace::root())
         .args(["mutants", "--package", DOMAIN, "--no-shuffle"])
         .args(["--minimum-test-timeout", "120", "--output"])
-        .arg(&folder);
+        .arg(&folder)
+        .env("PROPTEST_CASES", CASES)
+        .env("CARGO_PROFILE_DEV_DEBUG", "false");
+    // It ends at the first test that fails, where `cargo test` ends with the first program.
+    if has_nextest() {
+        mutants.args(["--test-tool", "nextest"]);
+    }
     for file in files {
         mutants.args(["--file", file]);
     }
@@ -47,6 +55,11 @@ pub fn run(files: &[String]) -> anyhow::Result<Mutants> {
         .with_context(|| format!("read what became of the mutants ({status})"))?;
     found.check()?;
     Ok(found)
+}
+
+fn has_nextest() -> bool {
+    let asked = tools::cargo().args(["nextest", "--version"]).output();
+    asked.is_ok_and(|answer| answer.status.success())
 }
 
 impl Mutants {
@@ -73,9 +86,10 @@ impl Mutants {
 impl fmt::Display for Mutants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let viable = self.missed + self.caught + self.timeout;
+        let per_cent = f64::from(self.missed) * 100.0 / f64::from(viable.max(1));
         write!(
             f,
-            "{} of {viable} mutants survive; {} more cannot be built",
+            "{} of {viable} mutants survive ({per_cent:.1} %); {} more cannot be built",
             self.missed, self.unviable
         )
     }
@@ -99,7 +113,7 @@ mod tests {
         assert_eq!(check(3, 96, 1), Ok(()));
         assert_eq!(
             check(4, 95, 1),
-            Err("4 of 100 mutants survive; 5 more cannot be built: more than 3 % survive; they are in target/mutants.out/missed.txt".to_owned())
+            Err("4 of 100 mutants survive (4.0 %); 5 more cannot be built: more than 3 % survive; they are in target/mutants.out/missed.txt".to_owned())
         );
         assert_eq!(check(0, 1, 0), Ok(()));
         assert_eq!(check(0, 0, 0), Err("no mutant could be built".to_owned()));
