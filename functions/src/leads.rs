@@ -187,16 +187,18 @@ impl Saving<'_> {
             (stored.item.clone(), before, present)
         });
         let created = before.is_none();
-        let lead = self.saved(before);
+        let mut lead = self.saved(before);
+        let record = records
+            .remove(&Key::evidence(account, &key))
+            .map(|stored| stored.item);
+        // As a redelivery of the complaint would, at any time: whether one comes must make no difference.
+        lead.mark_complaints(evidence_of(record.as_ref()).pieces());
         if stored.as_ref().is_none_or(|stored| stored.item != lead) {
             let read = stored.map(|stored| stored.version);
             if table.commit(&lead_key, &lead, read).await? == Commit::Conflict {
                 return Ok(None);
             }
         }
-        let record = records
-            .remove(&Key::evidence(account, &key))
-            .map(|stored| stored.item);
         Ok(Some(Saved {
             lead,
             record,

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use hickory_proto::op::ResponseCode;
 use leadlight::address::Address;
-use leadlight::evidence::{AddressRecord, Evidence, Fact, Piece};
+use leadlight::evidence::{AddressRecord, Authority, Evidence, Fact, Piece};
 use leadlight::lead::{Lead, LeadId, Save, Standing};
 use leadlight::policy::Policy;
 use leadlight::verification::{InconclusiveCause, UndeliverableCause, Verdict};
 use serde_json::{Value, json};
 
 use super::{Rig, Says};
+use crate::apply::{Subject, addition, apply_evidence};
 use crate::table::item::{Key, Stored};
 use crate::table::{Commit, Consistency};
 use crate::verifier::Freshness;
@@ -734,6 +735,53 @@ async fn a_complaint_that_only_ses_knows_stops_the_release() {
     );
     assert_eq!(rig.lead("7").await.complaints.len(), 1);
     assert_eq!(rig.recheck("7").await.0, 409);
+}
+
+#[tokio::test]
+async fn consent_is_a_leads_own_whether_or_not_the_complaint_comes_again() {
+    let rig = Rig::start().await;
+    rig.save("7", "ada@harbour.example").await;
+    let mut earlier = rig.complaint("c-1", "ada@harbour.example");
+    earlier["complaint"]["timestamp"] = json!("2026-01-01T00:00:00Z");
+    assert!(
+        rig.deliver(core::slice::from_ref(&earlier))
+            .await
+            .is_empty()
+    );
+
+    let address = Address::parse("ada@harbour.example").unwrap();
+    let key = rig.app.address_secret.key_of(&address);
+    let authority = Authority::Support {
+        actor: "sam".to_owned(),
+        with_consent: true,
+    };
+    let lead = LeadId::parse("7").unwrap();
+    let consent = Piece::new(
+        Fact::Release { lead, authority },
+        "s-1",
+        &key,
+        rig.now,
+        rig.now,
+    );
+    let subject = Subject {
+        account: &rig.account,
+        policy: &Policy::default(),
+        address: &key,
+    };
+    let consent = |_: Option<&AddressRecord>| addition(&address, [consent.clone()]);
+    apply_evidence(&rig.app.table, subject, None, consent, rig.now)
+        .await
+        .unwrap();
+    rig.save("8", "ada@harbour.example").await;
+    for _ in 0..2 {
+        assert_eq!(rig.status("7").await, "active");
+        assert_eq!(rig.status("8").await, "blocklisted");
+        assert!(
+            rig.deliver(core::slice::from_ref(&earlier))
+                .await
+                .is_empty()
+        );
+    }
 }
 
 #[tokio::test]
