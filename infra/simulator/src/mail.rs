@@ -127,6 +127,7 @@ impl World {
         }
         if let Some(lead) = tag("leadlight-lead")
             && invocation.complained.contains(lead)
+            && self.state().complained().contains(lead)
         {
             self.violate(format!(
                 "{subject} goes to lead {lead}, who complained before"
@@ -181,15 +182,44 @@ impl World {
             state.mail.listed.insert(address.to_owned(), entry);
         }
         drop(state);
+        self.tell((message, sent_at), &[address], outcome, &feedback_id, at)
+    }
+
+    /// Lets a recipient of a message complain at `at`; the provider does not say which, so that SES names them all.
+    pub(crate) fn befall_one_of(
+        &self,
+        message: &str,
+        sent_at: Timestamp,
+        addresses: &[&str],
+        at: Timestamp,
+    ) -> anyhow::Result<()> {
+        let mut state = self.state();
+        state.mail.feedback += 1;
+        let feedback_id = format!("feedback-{}", state.mail.feedback);
+        drop(state);
+        let outcome = Outcome::Complaint;
+        self.tell((message, sent_at), addresses, outcome, &feedback_id, at)
+    }
+
+    /// Publishes what became of a message.
+    fn tell(
+        &self,
+        (message, sent_at): (&str, Timestamp),
+        to: &[&str],
+        outcome: Outcome,
+        feedback_id: &str,
+        at: Timestamp,
+    ) -> anyhow::Result<()> {
         let mailed = Mailed {
             message,
             sent_at,
             from: "crm@acme.example",
-            to: address,
+            to,
             tag: ("leadlight-account", ACCOUNT),
         };
-        self.trace(&format!("{outcome:?} befalls {message} to {address}"));
-        for publication in mailed.feedback(outcome, &feedback_id, at) {
+        let recipients = to.join(", ");
+        self.trace(&format!("{outcome:?} befalls {message} to {recipients}"));
+        for publication in mailed.feedback(outcome, feedback_id, at) {
             self.publish(&publication)?;
         }
         Ok(())

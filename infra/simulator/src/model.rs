@@ -3,7 +3,7 @@
 //! Written from the rules in words, not from the product's code, and without its care for bounds, ties and explanations.
 
 use jiff::{SignedDuration, Timestamp};
-use leadlight::evidence::{Evidence, Fact, Piece};
+use leadlight::evidence::{Attribution, Authority, Evidence, Fact, Piece};
 use leadlight::policy::Policy;
 use leadlight::verification::Verdict;
 
@@ -28,14 +28,14 @@ pub(crate) fn reason(
             .any(|piece| wanted(&piece.fact) && is_open(piece))
     };
 
-    let complains = |piece: &&Piece| matches!(piece.fact, Fact::Complaint { .. });
-    let stands = |piece: &&Piece| plant != Some(Plant::ForgivingOracle) || is_open(piece);
-    if all
-        .iter()
-        .copied()
-        .filter(complains)
-        .any(|piece| stands(&piece))
-    {
+    let complains = |piece: &&Piece| {
+        let complaint = Complaint::read(piece);
+        complaint.is_some_and(|complaint| {
+            let is_lifted = releases(evidence).any(|(_, release)| complaint.is_lifted_by(release));
+            !is_lifted && (plant != Some(Plant::ForgivingOracle) || is_open(piece))
+        })
+    };
+    if all.iter().any(complains) {
         return Some("spam_complaint");
     }
     if any(&|fact| matches!(fact, Fact::HardBounce { .. })) {
@@ -59,6 +59,47 @@ pub(crate) fn reason(
         return Some("undeliverable");
     }
     bounces_softly(&all, policy, now, released).then_some("repeated_soft_bounces")
+}
+
+/// When somebody complained, or may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Complaint {
+    at: Timestamp,
+    attribution: Attribution,
+}
+
+/// When something was released, and by whom.
+pub(crate) type Release<'a> = (Timestamp, &'a Authority);
+
+impl Complaint {
+    /// The complaint that a piece of evidence is, if it is one.
+    pub(crate) fn read(piece: &Piece) -> Option<Self> {
+        let Fact::Complaint { attribution, .. } = piece.fact else {
+            return None;
+        };
+        let at = piece.at;
+        Some(Self { at, attribution })
+    }
+
+    /// Support alone lifts a complaint, and one that is certain only where the recipient consents.
+    pub(crate) fn is_lifted_by(self, (at, authority): Release<'_>) -> bool {
+        match authority {
+            Authority::Recheck => false,
+            Authority::Support { with_consent, .. } => {
+                at > self.at && (*with_consent || self.attribution == Attribution::Candidate)
+            }
+        }
+    }
+}
+
+/// Every release in the evidence of an address, with the lead that it is of.
+pub(crate) fn releases(evidence: &Evidence) -> impl Iterator<Item = (&str, Release<'_>)> {
+    evidence.pieces().filter_map(|piece| {
+        let Fact::Release { lead, authority } = &piece.fact else {
+            return None;
+        };
+        Some((lead.as_str(), (piece.at, authority)))
+    })
 }
 
 fn bounces_softly(

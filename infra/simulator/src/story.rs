@@ -21,9 +21,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use lambda_http::{Body, Request, Response};
 use leadlight::account::AccountId;
 use leadlight::address::Address;
-use leadlight::evidence::{Evidence, Fact, Piece};
+use leadlight::evidence::{AddressRecord, Authority, Evidence, Fact, Piece};
 use leadlight::lead::Lead;
 use leadlight::policy::Policy;
+use leadlight_functions::apply::{Subject, apply_evidence};
 use leadlight_functions::config::{App, Network, Settings, SnsSettings};
 use leadlight_functions::table::definition::Definition;
 use leadlight_functions::table::item::{self, Account, PublicKey};
@@ -83,12 +84,13 @@ enum Deed {
     Send,
     Look,
     Befall,
+    Support,
     ChangeZone,
     Reverify,
 }
 
 /// What is done, the likelier the oftener.
-const DEEDS: [Deed; 22] = [
+const DEEDS: [Deed; 24] = [
     Deed::Quarrel,
     Deed::Quarrel,
     Deed::Save,
@@ -108,6 +110,8 @@ const DEEDS: [Deed; 22] = [
     Deed::Befall,
     Deed::Befall,
     Deed::Look,
+    Deed::Support,
+    Deed::Support,
     Deed::ChangeZone,
     Deed::ChangeZone,
     Deed::Reverify,
@@ -260,6 +264,7 @@ impl Story {
             Deed::Send => self.send(number).await,
             Deed::Look => self.look().await,
             Deed::Befall => self.befall(number),
+            Deed::Support => self.support(number).await,
             Deed::ChangeZone => {
                 self.change_zone();
                 Ok(())
@@ -416,7 +421,7 @@ impl Story {
         let Some((200, reply)) = answer else {
             return Ok(());
         };
-        if complained.contains(lead) {
+        if complained.contains(lead) && self.world.state().complained().contains(lead) {
             self.world
                 .violate(format!("lead {lead} complained and is checked again"));
         }
@@ -494,6 +499,7 @@ impl Story {
         let Some((200, reply)) = answer else {
             return Ok(());
         };
+        let still = self.world.state().complained();
         let statuses = reply.get("statuses").and_then(Value::as_array);
         let statuses = statuses.context("find the statuses")?;
         for status in statuses {
@@ -502,7 +508,8 @@ impl Story {
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             let reason = status.get("reason").and_then(Value::as_str);
-            if complained.contains(lead) && reason != Some("spam_complaint") {
+            let complains = complained.contains(lead) && still.contains(lead);
+            if complains && reason != Some("spam_complaint") {
                 self.world
                     .violate(format!("lead {lead} complained and is shown as {status}"));
             }
@@ -525,13 +532,52 @@ impl Story {
         let outcome = world.pick(&outcomes).context("pick an outcome")?;
         let at = later(world.now(), Duration::ZERO).checked_sub(world.millis(0..7_200_000))?;
         let sent_at = at.checked_sub(world.millis(1_000..3_600_000))?;
-        world.befall(
-            &format!("old-message-{number}"),
-            sent_at,
-            address,
-            outcome,
-            at,
-        )
+        let message = format!("old-message-{number}");
+        let other = world.pick(&ADDRESSES).context("pick an address")?;
+        if outcome == Outcome::Complaint && other != address && world.happens(50) {
+            return world.befall_one_of(&message, sent_at, &[address, other], at);
+        }
+        world.befall(&message, sent_at, address, outcome, at)
+    }
+
+    /// Somebody in support releases a lead at its address, and tries again as long as that fails.
+    async fn support(&self, number: usize) -> anyhow::Result<()> {
+        let (world, app) = (&self.world, &self.app);
+        let lead = world.pick(&LEADS).context("pick a lead")?;
+        let stored = world.state().leads.get(lead).cloned();
+        let Some(stored) = stored else {
+            return Ok(());
+        };
+        let address = address_secret()?.key_of(&stored.address);
+        let authority = Authority::Support {
+            actor: "sam".to_owned(),
+            with_consent: world.happens(50),
+        };
+        let at = world.now();
+        let release = (lead.to_owned(), at, authority.clone());
+        world.state().released.push(release);
+        let lead = stored.id.clone();
+        let fact = Fact::Release { lead, authority };
+        let source = format!("support-{number}");
+        let addition = AddressRecord {
+            evidence: Evidence::from_iter([Piece::new(fact, &source, &address, at, at)]),
+            ..AddressRecord::new(stored.address)
+        };
+        let account = AccountId::parse(ACCOUNT)?;
+        let subject = Subject {
+            account: &account,
+            policy: &world.policy,
+            address: &address,
+        };
+        for _ in 0..3 {
+            let addition = |_: Option<&AddressRecord>| addition.clone();
+            let release = apply_evidence(&app.table, subject, None, addition, at);
+            if let Some(Ok(_)) = self.invoke("support", Box::pin(release)).await {
+                break;
+            }
+            sleep(world.millis(100..45_000)).await;
+        }
+        Ok(())
     }
 
     fn change_zone(&self) {
@@ -719,10 +765,17 @@ impl Story {
         let now = self.world.now();
         let key = address_secret()?.key_of(&lead.address);
         let state = self.world.state();
-        let is_complaining = state.complained().contains(lead.id.as_str());
         let record = state.records.get(key.as_str()).cloned();
-        drop(state);
         let evidence = record.map(|record| record.evidence).unwrap_or_default();
+        let of_lead = || {
+            let all = model::releases(&evidence);
+            let own = all.filter(|(of, _)| *of == lead.id.as_str());
+            own.map(|(_, release)| release)
+        };
+        let is_complaining = state
+            .complaints_of(lead.id.as_str())
+            .any(|complaint| !of_lead().any(|release| complaint.is_lifted_by(release)));
+        drop(state);
         let is_released = evidence.released_at().is_some();
         let is_forgiven = is_released && self.world.plant == Some(Plant::ForgivingOracle);
         if is_complaining && !is_forgiven {
@@ -730,13 +783,9 @@ impl Story {
         }
         let of_address = model::reason(&evidence, &self.world.policy, now, self.world.plant);
         let of_hold = lead.hold.as_ref().filter(|hold| {
-            let mut pieces = evidence.pieces();
-            !pieces.any(|piece| {
-                if let Fact::Release { lead: of, .. } = &piece.fact {
-                    *of == lead.id && piece.at > hold.taken_at
-                } else {
-                    false
-                }
+            let needs_support = hold.reason.code() == "spam_complaint";
+            !of_lead().any(|(at, authority)| {
+                at > hold.taken_at && !(needs_support && *authority == Authority::Recheck)
             })
         });
         Ok(of_address.or(of_hold.map(|hold| hold.reason.code())))

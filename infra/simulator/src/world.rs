@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use leadlight::evidence::{AddressRecord, Evidence, Fact, Piece};
+use leadlight::evidence::{AddressRecord, Authority, Evidence, Piece};
 use leadlight::lead::Lead;
 use leadlight::policy::Policy;
 use rand::rngs::StdRng;
@@ -18,7 +18,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::{Plant, model};
+use crate::Plant;
+use crate::model::{self, Complaint};
 
 /// When every run begins: `2026-11-22T10:00:00Z`.
 const BEGINNING_S: i64 = 1_795_341_600;
@@ -53,6 +54,8 @@ pub(crate) struct State {
     /// What SES ever published, and which of it was acknowledged, by the key of the address.
     pub(crate) published: BTreeMap<String, Vec<Piece>>,
     acknowledged: BTreeMap<String, Vec<Piece>>,
+    /// What support released, or tried to: lead, when, with what authority.
+    pub(crate) released: Vec<(String, Timestamp, Authority)>,
     /// Saves that were answered: lead, key of the address, when begun, when answered.
     pub(crate) saves: Vec<Save>,
     pub(crate) queue: Vec<Letter>,
@@ -132,6 +135,7 @@ impl World {
             clear_at: BTreeMap::new(),
             published: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            released: Vec::new(),
             saves: Vec::new(),
             queue: Vec::new(),
             mail: crate::mail::Mail::default(),
@@ -363,15 +367,23 @@ impl State {
         self.moment
     }
 
-    /// Leads that have or had an address from which a complaint was acknowledged.
+    /// The complaints that were acknowledged from any address that a lead has or had.
+    pub(crate) fn complaints_of(&self, lead: &str) -> impl Iterator<Item = Complaint> {
+        let saves = self.saves.iter().filter(move |save| save.lead == lead);
+        let pieces = saves.filter_map(|save| self.acknowledged.get(&save.address));
+        pieces.flatten().filter_map(Complaint::read)
+    }
+
+    /// Leads that complained, but for those of which support may have lifted that.
     pub(crate) fn complained(&self) -> BTreeSet<String> {
-        let complains = |address: &str| {
-            let pieces = self.acknowledged.get(address);
-            let mut pieces = pieces.into_iter().flatten();
-            pieces.any(|piece| matches!(piece.fact, Fact::Complaint { .. }))
+        let complains = |lead: &&String| {
+            self.complaints_of(lead).any(|complaint| {
+                let mut releases = self.released.iter().filter(|(of, ..)| of == *lead);
+                !releases.any(|(_, at, authority)| complaint.is_lifted_by((*at, authority)))
+            })
         };
-        let saves = self.saves.iter().filter(|save| complains(&save.address));
-        saves.map(|save| save.lead.clone()).collect()
+        let leads: BTreeSet<&String> = self.saves.iter().map(|save| &save.lead).collect();
+        leads.into_iter().filter(complains).cloned().collect()
     }
 
     /// Whether `address` was blocked when the invocation began, and has been ever since.

@@ -1,4 +1,4 @@
-//! What SES publishes about one recipient of one message, for worlds in which time and chance are simulated.
+//! What SES publishes about a message of which the same becomes at all its recipients, for worlds in which time and chance are simulated.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 /// How long after its delivery a message is answered or complained of.
 const ANSWERED_AFTER: Duration = Duration::from_millis(700);
 
-/// A message to one recipient.
+/// A message.
 #[derive(Clone, Copy, Debug)]
 pub struct Mailed<'a> {
     /// SES's id of it.
@@ -19,8 +19,8 @@ pub struct Mailed<'a> {
     pub sent_at: Timestamp,
     /// The sender.
     pub from: &'a str,
-    /// The recipient.
-    pub to: &'a str,
+    /// The recipients.
+    pub to: &'a [&'a str],
     /// Its one tag, name and value.
     pub tag: (&'a str, &'a str),
 }
@@ -40,13 +40,13 @@ impl Mailed<'_> {
     /// What is published when `outcome` becomes of the message at `at`.
     #[must_use]
     pub fn feedback(&self, outcome: Outcome, feedback_id: &str, at: Timestamp) -> Vec<Publication> {
-        let recipients = [self.to.to_owned()];
+        let recipients: Vec<String> = self.to.iter().map(|to| (*to).to_owned()).collect();
         let (name, value) = self.tag;
         let sent = Sent {
             message_id: self.message.to_owned(),
             accepted_at: self.sent_at,
             from: self.from.to_owned(),
-            to: recipients.to_vec(),
+            to: recipients.clone(),
             cc: Vec::new(),
             bcc: Vec::new(),
             subject: "simulated".to_owned(),
