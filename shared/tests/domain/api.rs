@@ -1,7 +1,9 @@
 //! What goes over the wire, and what comes back from it.
 
 use leadlight::address::Address;
-use leadlight::api::{LeadStatus, SaveLead, SavedLead, StatusesRequest, VerificationReply};
+use leadlight::api::{
+    LeadStatus, Permit, SaveLead, SavedLead, StatusesRequest, VerificationReply, WebhookReply,
+};
 use leadlight::assessment::{Reason, assess};
 use leadlight::evidence::{BounceCause, Evidence, Piece};
 use leadlight::lead::{CheckAgainRefusal, Lead, Save, Standing, Status};
@@ -240,4 +242,26 @@ fn a_text_that_is_no_address_is_told_with_its_fault() {
         "syntax": { "code": "display_name" },
     });
     assert_eq!(told("Ann <ann@lead.example>"), expected);
+}
+
+#[test]
+fn what_is_secret_is_not_printed_and_the_rest_is() {
+    let permit = Permit {
+        token: "a-token".to_owned(),
+        expires_at: day(1),
+    };
+    assert_eq!(
+        format!("{permit:?}"),
+        "Permit { expires_at: 2026-03-02T12:00:00Z, .. }"
+    );
+    let webhook: WebhookReply = serde_json::from_value(json!({
+        "url": "https://crm.example/hook", "state": "enabled", "last_failure": "status 500",
+        "changed_at": "2026-03-02T12:00:00Z", "secret": "whsec_c2VjcmV0",
+    }))
+    .unwrap();
+    assert_eq!(
+        format!("{webhook:?}"),
+        "WebhookReply { url: \"https://crm.example/hook\", state: Enabled, last_failure: Some(\"status 500\"), \
+        changed_at: 2026-03-02T12:00:00Z, .. }"
+    );
 }
