@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 use crate::dependencies::{self, Advisories};
 use crate::progress::{self, Progress};
 use crate::tools::{self, WASM_TARGET, WasmToolchain};
-use crate::{contract, fuzz, lambdas, logs, pages, simulation, widget};
+use crate::{contract, fuzz, lambdas, load, logs, pages, simulation, widget};
 
 /// A check that was made.
 struct Made {
@@ -112,6 +112,10 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<()> {
             progress,
         )
     });
+    check(
+        "clients at once, with faults under the functions",
+        &load::check,
+    );
     check("the simulator builds", &simulation::build);
     check("10,000 simulated worlds", &simulation::check);
     let started = Instant::now();

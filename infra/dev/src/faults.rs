@@ -4,6 +4,8 @@
 //! request. Nothing that ships knows of it. Errors are worded as the services word them: `DynamoDB` developer guide, *Error
 //! handling* and *Batch operations*; SES API v2 reference, *Common errors*.
 
+pub(crate) mod wire;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -18,7 +18,8 @@ use crate::crm::SENDER_DOMAIN;
 use crate::demo;
 use crate::faults::{Fault, Faults};
 use crate::progress::Progress;
-use crate::stack::{Disturbance, Stack, StackSettings};
+use crate::queue::QueueSettings;
+use crate::stack::{Disturbance, Functions, Stack, StackSettings};
 
 /// How many requests to the table and to SES's lists something befalls, of a thousand.
 const FAULTS_PER_MILLE: u32 = 10;
@@ -28,17 +29,23 @@ const FAULTS_OF_MAIL: [Fault; 2] = [Fault::Throttled, Fault::Slow];
 const SEEN_WITHIN: Duration = Duration::from_secs(45);
 /// The longest that a client waits before it tries again, whatever it is told.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// How much more memory the process may hold at the end than after a third of the time. The engine, the queue and SES's outbox,
-/// which keep what they are told, are in it, on files whose pages are partly in memory.
-const MOST_GROWTH_PER_CENT: u64 = 25;
+/// How often a notification is received before it is given up. The deployed queue receives it five times, a minute apart; five minutes
+/// are sixty times here.
+const MOST_RECEIVES: u32 = 60;
+/// How long after the last story everything that was published has to be recorded.
+const SETTLED_WITHIN: Duration = Duration::from_mins(2);
+/// How much more memory the functions' processes may hold at the end than after a third of the time.
+const MOST_GROWTH_PER_CENT: u64 = 10;
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Load {
     /// How many clients there are.
     pub clients: u32,
     /// For how long they begin something new.
     pub duration: Duration,
+    /// Where the functions run. What they hold in memory is known only of built ones, which hold nothing else.
+    pub functions: Functions,
 }
 
 /// How it went.
@@ -49,6 +56,15 @@ pub struct Report {
     stories: u64,
     wrong: Vec<String>,
     faults: u64,
+    dead_letters: usize,
+    waiting: u64,
+    memory: Option<Memory>,
+}
+
+/// What the functions' processes hold, of those that live after a third of the time and at the end.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    processes: usize,
     early_kib: u64,
     late_kib: u64,
 }
@@ -81,17 +97,69 @@ impl Report {
         if self.stories == 0 {
             complaints.push("no client came to the end of a story".to_owned());
         }
-        if self.late_kib * 100 > self.early_kib * (100 + MOST_GROWTH_PER_CENT) {
-            let (early, late) = (self.early_kib / 1_024, self.late_kib / 1_024);
-            complaints.push(format!("memory grew from {early} MiB to {late} MiB"));
+        if self.dead_letters > 0 {
+            let letters = self.dead_letters;
+            complaints.push(format!("{letters} notifications were given up"));
         }
+        if self.waiting > 0 {
+            let (letters, seconds) = (self.waiting, SETTLED_WITHIN.as_secs());
+            complaints.push(format!("{letters} notifications wait after {seconds} s"));
+        }
+        complaints.extend(self.memory.and_then(Memory::complaint));
         complaints
+    }
+}
+
+impl Report {
+    fn summary(&self) -> String {
+        let (clients, seconds) = (self.load.clients, self.load.duration.as_secs());
+        let requests: usize = self.routes.values().map(|route| route.took.len()).sum();
+        let (stories, faults, wrong) = (self.stories, self.faults, self.wrong.len());
+        let (lost, memory) = (self.dead_letters, self.memory);
+        let memory = memory.map_or_else(String::new, |memory| format!("; {memory}"));
+        format!(
+            "{clients} clients, {seconds} s: {requests} requests, {stories} stories, {faults} faults, {wrong} wrong answers, \
+            {lost} notifications given up{memory}"
+        )
+    }
+}
+
+impl Memory {
+    fn between(early: &BTreeMap<u32, u64>, late: &BTreeMap<u32, u64>) -> Self {
+        let both = early
+            .iter()
+            .filter_map(|(id, kib)| Some((kib, late.get(id)?)));
+        let none = Self {
+            processes: 0,
+            early_kib: 0,
+            late_kib: 0,
+        };
+        both.fold(none, |sum, (early_kib, late_kib)| Self {
+            processes: sum.processes + 1,
+            early_kib: sum.early_kib + early_kib,
+            late_kib: sum.late_kib + late_kib,
+        })
+    }
+
+    fn complaint(self) -> Option<String> {
+        let has_grown = self.late_kib * 100 > self.early_kib * (100 + MOST_GROWTH_PER_CENT);
+        (has_grown || self.processes == 0).then(|| format!("memory is not flat: {self}"))
+    }
+}
+
+impl core::fmt::Display for Memory {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (processes, early, late) = (self.processes, self.early_kib, self.late_kib);
+        let [early, late] = [early, late].map(|kib| kib / 1_024);
+        write!(
+            f,
+            "{processes} processes of functions held {early} MiB after a third, {late} MiB at the end (at most {MOST_GROWTH_PER_CENT} % more)"
+        )
     }
 }
 
 impl core::fmt::Display for Report {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let all: usize = self.routes.values().map(|route| route.took.len()).sum();
         writeln!(
             f,
             "{:<28} {:>7} {:>9} {:>9}  answers",
@@ -120,14 +188,7 @@ impl core::fmt::Display for Report {
         for complaint in self.complaints().iter().take(20) {
             writeln!(f, "✗ {complaint}")?;
         }
-        let (clients, seconds) = (self.load.clients, self.load.duration.as_secs());
-        let (stories, faults, wrong) = (self.stories, self.faults, self.wrong.len());
-        let (early, late) = (self.early_kib / 1_024, self.late_kib / 1_024);
-        write!(
-            f,
-            "{clients} clients, {seconds} s: {all} requests, {stories} stories, {faults} faults, {wrong} wrong answers; \
-            memory {early} MiB after a third, {late} MiB at the end (at most {MOST_GROWTH_PER_CENT} % more)"
-        )
+        f.write_str(&self.summary())
     }
 }
 
@@ -138,6 +199,7 @@ impl core::fmt::Display for Report {
 pub async fn run(load: Load, seed: u64, progress: &Progress) -> anyhow::Result<Report> {
     let folder = tempfile::tempdir().context("make a folder for the stack")?;
     let faults = Faults::new(seed, FAULTS_PER_MILLE, &Fault::ALL);
+    let faults_of_mail = Faults::new(seed, FAULTS_PER_MILLE, &FAULTS_OF_MAIL);
     // Not while the stack is set up.
     faults.end();
     let settings = StackSettings {
@@ -152,8 +214,13 @@ pub async fn run(load: Load, seed: u64, progress: &Progress) -> anyhow::Result<R
         },
         disturbance: Some(Disturbance {
             of_aws: faults.clone(),
-            of_mail: Faults::new(seed, FAULTS_PER_MILLE, &FAULTS_OF_MAIL),
+            of_mail: faults_of_mail.clone(),
         }),
+        functions: load.functions.clone(),
+        queue: QueueSettings {
+            max_receives: MOST_RECEIVES,
+            ..QueueSettings::default()
+        },
         ..StackSettings::default()
     };
     let stack = Stack::start(settings).await?;
@@ -181,35 +248,51 @@ pub async fn run(load: Load, seed: u64, progress: &Progress) -> anyhow::Result<R
     let playing = join_all(clients.iter().map(Client::play));
     let watching = async {
         tokio::time::sleep(load.duration / 3).await;
-        let early_kib = resident_kib()?;
-        progress.say(&format!("{} MiB after a third", early_kib / 1_024));
+        let early = children_kib()?;
         tokio::time::sleep(load.duration * 2 / 3).await;
-        anyhow::Ok((early_kib, resident_kib()?))
+        anyhow::Ok(Memory::between(&early, &children_kib()?))
     };
     let (played, watched) = tokio::join!(playing, watching);
     played.into_iter().collect::<anyhow::Result<()>>()?;
-    let (early_kib, late_kib) = watched?;
+    let memory = watched?;
+    progress.say("what was published is recorded");
+    // What still waits is asked for next.
+    let _ = tokio::time::timeout(SETTLED_WITHIN, stack.queue.drained()).await;
     let tally = std::mem::take(&mut *tally.lock().unwrap_or_else(PoisonError::into_inner));
+    let is_built = matches!(load.functions, Functions::Built { .. });
     Ok(Report {
         load,
         routes: tally.routes,
         stories: tally.stories,
         wrong: tally.wrong,
-        faults: faults.injected(),
-        early_kib,
-        late_kib,
+        faults: faults.injected() + faults_of_mail.injected(),
+        dead_letters: stack.queue.dead_letters()?.len(),
+        waiting: stack.queue.depth()?,
+        memory: is_built.then_some(memory),
     })
 }
 
-/// The memory that this process holds.
-fn resident_kib() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("read the memory in use")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number
-        .context("find the memory in use")?
-        .parse()
-        .context("read the memory in use")
+/// The memory that each process which this one started holds, by its id.
+fn children_kib() -> anyhow::Result<BTreeMap<u32, u64>> {
+    let own = std::process::id().to_string();
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").context("read which processes there are")? {
+        let path = entry?.path();
+        // One may end while it is looked at.
+        let Ok(status) = std::fs::read_to_string(path.join("status")) else {
+            continue;
+        };
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()
+        };
+        if field("PPid:") == Some(own.as_str())
+            && let (Some(id), Some(kib)) = (field("Pid:"), field("VmRSS:"))
+        {
+            found.insert(id.parse()?, kib.parse()?);
+        }
+    }
+    Ok(found)
 }
 
 /// Somebody with leads of their own.
@@ -552,14 +635,30 @@ fn is_in_progress(kind: &Value) -> bool {
         .is_some_and(|kind| kind.ends_with("/request-in-progress"))
 }
 
-/// Says how it went, and fails if anything was not as it must be.
+/// A small load, for every change: what is asked of it is that nothing is wrong, not how fast it is.
+///
+/// # Errors
+/// When there is anything to complain of.
+pub fn check(progress: &Progress) -> anyhow::Result<()> {
+    let load = Load {
+        clients: 12,
+        duration: Duration::from_secs(15),
+        functions: Functions::Library,
+    };
+    let runtime = tokio::runtime::Runtime::new().context("start the async runtime")?;
+    let report = runtime.block_on(run(load, 1, progress))?;
+    progress.tell(&report.summary());
+    judge(&report).with_context(|| report.complaints().join("\n"))
+}
+
+/// Fails if anything was not as it must be.
 ///
 /// # Errors
 /// When there is anything to complain of.
 pub fn judge(report: &Report) -> anyhow::Result<()> {
     let complaints = report.complaints().len();
     if complaints > 0 {
-        bail!("{complaints} answers were wrong");
+        bail!("{complaints} things were not as they must be");
     }
     Ok(())
 }

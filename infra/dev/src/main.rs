@@ -115,6 +115,9 @@ enum Task {
         /// Decides what befalls which request.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Run the functions as built binaries, a process each, and see that their memory stays what it is.
+        #[arg(long)]
+        lambda: bool,
     },
     /// Writes which crates are in what is uploaded, as `CycloneDX` documents, into target/package/sbom.
     Sbom,
@@ -233,7 +236,8 @@ fn main() -> ExitCode {
             clients,
             seconds,
             seed,
-        } => put_under_load(clients, seconds, seed),
+            lambda,
+        } => put_under_load(clients, seconds, seed, lambda),
         Task::Sbom => list_crates(),
         Task::Mutants { files } => mutants::run(&files).map(|mutants| println!("{mutants}")),
         Task::Bench {
@@ -302,10 +306,18 @@ fn build_widget(sizes: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn put_under_load(clients: u32, seconds: u64, seed: u64) -> anyhow::Result<()> {
+fn put_under_load(clients: u32, seconds: u64, seed: u64, lambda: bool) -> anyhow::Result<()> {
+    let functions = if lambda {
+        let folder = progress::step("the functions", lambdas::build)?;
+        let log = "off".to_owned();
+        Functions::Built { folder, log }
+    } else {
+        Functions::Library
+    };
     let load = load::Load {
         clients,
         duration: Duration::from_secs(seconds),
+        functions,
     };
     let report = progress::step("load", |progress| {
         block_on(load::run(load, seed, progress))?

@@ -35,6 +35,7 @@ use crate::environments::Environments;
 use crate::event_bus::{self, EventBus};
 use crate::execution::Execution;
 use crate::faults::Faults;
+use crate::faults::wire::Wire;
 use crate::gateway::{self, Gateway};
 use crate::lambdas::{self, Invoke};
 use crate::ledger::Ledger;
@@ -56,6 +57,12 @@ pub const TABLE: &str = "leadlight";
 
 /// The secret of address keys in local tables. Local tables hold nobody's address.
 const ADDRESS_SECRET: &str = "a-local-secret-that-protects-nobody-at-all";
+/// The variables that lead to services on whose way something may befall requests.
+const DISTURBED: [&str; 3] = [
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_SESV2",
+    "AWS_ENDPOINT_URL_EVENTBRIDGE",
+];
 /// The variable that holds the key for permits.
 const PERMIT_KEY: &str = "LEADLIGHT_PERMIT_KEY";
 /// How often the schedule calls the function that verifies again, as deployed.
@@ -109,7 +116,7 @@ impl Functions {
     }
 }
 
-/// What befalls the requests of functions that run in this process.
+/// What befalls the functions' requests: under their clients where they run in this process, else on the wire.
 #[derive(Clone, Debug)]
 pub struct Disturbance {
     /// Requests to the table, to SES's lists and to `EventBridge`.
@@ -125,6 +132,19 @@ impl Disturbance {
             mail: self.of_mail.over(network.mail),
             ..network
         }
+    }
+
+    /// Leads the functions of `environment` to services over wires that are disturbed.
+    async fn before(&self, environment: &mut [(String, String)]) -> anyhow::Result<Vec<Wire>> {
+        let mut wires = Vec::new();
+        for (name, endpoint) in environment {
+            if DISTURBED.contains(&name.as_str()) {
+                let wire = Wire::start(endpoint.clone(), &self.of_aws, &self.of_mail).await?;
+                *endpoint = wire.endpoint();
+                wires.push(wire);
+            }
+        }
+        Ok(wires)
     }
 }
 
@@ -168,6 +188,7 @@ pub struct Stack {
     _polling: Polling,
     _schedule: Task,
     _following: [Following; 2],
+    _wires: Vec<Wire>,
     address: SocketAddr,
     /// The functions' settings and clients.
     pub app: Arc<App>,
@@ -243,7 +264,13 @@ impl Stack {
         let neighbour = open_account(folder, NEIGHBOUR)?;
         provision(&functions, &app, &account, &neighbour, settings.policy).await?;
 
-        let environment = environment(&engine, &ses, &dns, &event_bus, &sns);
+        let mut environment = environment(&engine, &ses, &dns, &event_bus, &sns);
+        let wires = match (&settings.functions, &settings.disturbance) {
+            (Functions::Built { .. }, Some(disturbance)) => {
+                disturbance.before(&mut environment).await?
+            }
+            (Functions::Library, _) | (_, None) => Vec::new(),
+        };
         let invoke = settings.functions.start(&app, environment)?;
         let polling = queue.poll(&feedback_function(Arc::clone(&invoke)));
         let every = settings.reverifications_every;
@@ -301,6 +328,7 @@ impl Stack {
             _polling: polling,
             _schedule: schedule,
             _following: following,
+            _wires: wires,
             address,
             app,
             settings: functions,
