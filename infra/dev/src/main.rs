@@ -121,7 +121,7 @@ enum Task {
     },
     /// Writes which crates are in what is uploaded, as `CycloneDX` documents, into target/package/sbom.
     Sbom,
-    /// Breaks the domain in every way there is, one at a time, and says what no test notices. Takes hours.
+    /// Breaks the domain in every way there is, one at a time, and says what no test notices. Takes an hour or two.
     Mutants {
         /// Only what is in this file, or in files like this pattern.
         #[arg(long = "file", value_name = "FILE")]
