@@ -1,7 +1,7 @@
 //! What comes from npm: compilers and checkers for the widget's package, and the frameworks of its examples.
 //!
 //! Versions and digests are in `infra/dev/npm/`. No package runs a script of its own while it is installed, and nothing of them
-//! is shipped.
+//! is shipped. What `cargo dev bench lambda` compares us with is apart, in `infra/dev/bench/lambda/`: there one does.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,20 @@ impl Packages {
     /// # Errors
     /// When npm is missing and cannot be installed, or a package cannot be fetched or is not what was locked.
     pub fn fetch(progress: &Progress) -> anyhow::Result<Self> {
-        let described = workspace::root().join("infra/dev/npm");
+        Self::described("infra/dev/npm", &["--ignore-scripts"], progress)
+    }
+
+    /// Makes sure that AWS's SDK and runtime client for Node are there. The client is built while it is installed.
+    ///
+    /// # Errors
+    /// As [`Packages::fetch`], and when what builds the client is missing and cannot be installed.
+    pub fn fetch_rivals(progress: &Progress) -> anyhow::Result<Self> {
+        tools::native_builds(progress)?;
+        Self::described("infra/dev/bench/lambda", &[], progress)
+    }
+
+    fn described(folder: &str, flags: &[&str], progress: &Progress) -> anyhow::Result<Self> {
+        let described = workspace::root().join(folder);
         let lock = described.join("package-lock.json");
         let locked = std::fs::read(&lock).with_context(|| format!("read {}", lock.display()))?;
         let mut hasher = DefaultHasher::new();
@@ -46,7 +59,8 @@ impl Packages {
                 .with_context(|| format!("copy {file}"))?;
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        npm.args(["ci", "--no-audit", "--no-fund"])
+            .args(flags)
             .current_dir(&new);
         progress.run(&mut npm)?;
         std::fs::rename(&new, &packages.folder)

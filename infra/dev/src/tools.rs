@@ -318,6 +318,27 @@ pub fn node(progress: &Progress) -> anyhow::Result<PathBuf> {
     on_path("node").context("npm is installed and node is not on the path")
 }
 
+/// Makes sure that there is what AWS's runtime client for Node is built with, and curl in it.
+///
+/// # Errors
+/// When it cannot be installed.
+pub(crate) fn native_builds(progress: &Progress) -> anyhow::Result<()> {
+    let packages = ["autoconf", "automake", "cmake", "g++", "libtool", "make"];
+    let is_there = |package: &str| {
+        let program = if package == "libtool" {
+            "libtoolize"
+        } else {
+            package
+        };
+        on_path(program).is_some()
+    };
+    if packages.into_iter().all(is_there) {
+        return Ok(());
+    }
+    let _alone = alone("tools")?;
+    apt(&packages, progress).context("install what aws-lambda-ric is built with")
+}
+
 /// Python's tools: the rules that the template is held against, cargo-lambda with zig, and schemathesis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PythonTools {
@@ -347,10 +368,23 @@ impl PythonTools {
 /// # Errors
 /// When Python cannot be installed or the packages cannot be fetched.
 pub fn python(progress: &Progress) -> anyhow::Result<PythonTools> {
+    let tools = "cfn-lint, the SAM translator, parliament, cargo-lambda and schemathesis";
+    python_packages(PYTHON_PACKAGES, tools, progress)
+}
+
+/// Makes sure that there is a Python with `packages`, a line for each, and nothing else. They are `said` to be fetched.
+///
+/// # Errors
+/// As [`python`].
+pub(crate) fn python_packages(
+    packages: &str,
+    said: &str,
+    progress: &Progress,
+) -> anyhow::Result<PythonTools> {
     let _alone = alone("python")?;
     // Named after what is in it, so that a changed list makes another.
     let mut hasher = DefaultHasher::new();
-    PYTHON_PACKAGES.hash(&mut hasher);
+    packages.hash(&mut hasher);
     let folder = workspace::downloads().join(format!("python-{:016x}", hasher.finish()));
     let tools = PythonTools {
         bin: folder.join("bin"),
@@ -366,10 +400,9 @@ pub fn python(progress: &Progress) -> anyhow::Result<PythonTools> {
         apt(&["python3", "python3-venv"], progress).context("install Python")?;
         progress.run(&mut make)?;
     }
-    progress
-        .say("fetching cfn-lint, the SAM translator, parliament, cargo-lambda and schemathesis");
+    progress.say(&format!("fetching {said}"));
     let list = folder.join("requirements.txt");
-    std::fs::write(&list, PYTHON_PACKAGES).with_context(|| format!("write {}", list.display()))?;
+    std::fs::write(&list, packages).with_context(|| format!("write {}", list.display()))?;
     progress.run(
         Command::new(tools.program("python"))
             .args([

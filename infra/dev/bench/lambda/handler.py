@@ -44,7 +44,7 @@ def record(body):
                 raise
 
 
-def handler(event):
+def handler(event, context):
     failed = []
     for message in event["Records"]:
         try:
