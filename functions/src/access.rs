@@ -17,7 +17,7 @@ use leadlight::lead::LeadId;
 use leadlight::policy::Policy;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::App;
+use crate::config::Store;
 use crate::exchange::Exchange;
 use crate::limits;
 use crate::problem::Refusal;
@@ -284,7 +284,7 @@ impl From<TokenError> for Refusal {
 /// # Errors
 /// 401 for a token that is not believed, 429 for one too many, 403 for one that is not good for this, 503 while the table is away.
 pub(crate) async fn authorize(
-    app: &App,
+    store: &Store,
     exchange: &Exchange,
     headers: &HeaderMap,
     scope: Scope,
@@ -292,19 +292,19 @@ pub(crate) async fn authorize(
 ) -> Result<Caller, Refusal> {
     let token = bearer(headers)?;
     let unverified = Unverified::read(token)?;
-    let details = find_account(app, &unverified.account, now)
+    let details = find_account(store, &unverified.account, now)
         .await?
         .ok_or(TokenError::UnknownKey)?;
     let caller = unverified.believe(token, &details, now)?;
     caller.permit_origin(headers)?;
-    count(app, exchange, &caller, token, now).await?;
+    count(store, exchange, &caller, token, now).await?;
     caller.permit(scope)?;
     Ok(caller)
 }
 
 /// Counts the request against the limits of the token and of the account.
 async fn count(
-    app: &App,
+    store: &Store,
     exchange: &Exchange,
     caller: &Caller,
     token: &str,
@@ -315,7 +315,7 @@ async fn count(
     let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
     let counted = limits::Caller {
         account: &caller.account,
-        token: app.address_secret.fingerprint("token", signed.as_bytes()),
+        token: store.address_secret.fingerprint("token", signed.as_bytes()),
         per_token: if caller.is_in_a_page() {
             policy.requests_per_page_token_per_minute
         } else {
@@ -323,18 +323,18 @@ async fn count(
         },
         per_account: policy.requests_per_account_per_minute,
     };
-    let (quota, refusal) = app.limits.count(&app.table, counted, now).await?;
+    let (quota, refusal) = store.limits.count(&store.table, counted, now).await?;
     // An exchange has one caller.
     let _ = exchange.quota.set(quota);
     refusal.map_or(Ok(()), Err)
 }
 
 async fn find_account(
-    app: &App,
+    store: &Store,
     id: &AccountId,
     now: Timestamp,
 ) -> Result<Option<Arc<Account>>, TableError> {
-    app.accounts.account(id, now).await
+    store.accounts.account(id, now).await
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, TokenError> {

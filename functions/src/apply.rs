@@ -15,7 +15,7 @@ use leadlight::evidence::{AddressRecord, Evidence, Piece};
 use leadlight::lead::{Lead, LeadAssessment, LeadId};
 use leadlight::policy::Policy;
 
-use crate::config::App;
+use crate::config::Store;
 use crate::table::item::{Item, Key, Stored};
 use crate::table::{Commit, Consistency, Table, TableError};
 
@@ -104,16 +104,20 @@ pub(crate) struct Known {
 impl Known {
     /// Loads the lead `id` and the evidence of its address; `None` if the account has no such lead.
     pub(crate) async fn load(
-        app: &App,
+        store: &Store,
         account: &AccountId,
         id: &LeadId,
         consistency: Consistency,
     ) -> Result<Option<Self>, TableError> {
-        let Some(lead) = app.table.load(&Key::lead(account, id), consistency).await? else {
+        let Some(lead) = store
+            .table
+            .load(&Key::lead(account, id), consistency)
+            .await?
+        else {
             return Ok(None);
         };
-        let address = app.address_secret.key_of(&lead.item.address);
-        let record = app
+        let address = store.address_secret.key_of(&lead.item.address);
+        let record = store
             .table
             .load(&Key::evidence(account, &address), consistency)
             .await?;

@@ -6,6 +6,7 @@
 
 use core::fmt;
 use core::net::SocketAddr;
+use core::ops::Deref;
 use core::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -18,12 +19,12 @@ use aws_smithy_runtime_api::client::http::http_client_fn;
 use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::accounts::Accounts;
 use crate::deliveries::{Courier, Reach};
@@ -191,6 +192,49 @@ fn blocklists(
     }
 }
 
+/// What of the [`Settings`] the table needs, and all that some functions are told.
+struct StoreSettings {
+    table: String,
+    address_secret: AddressSecret,
+    region: String,
+    credentials: Credentials,
+    dynamodb_endpoint: Option<String>,
+}
+
+impl StoreSettings {
+    fn read(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+        let optional = |name| variable(name).filter(|value| !value.is_empty());
+        let required = |name| optional(name).ok_or(SettingsError::Missing { name });
+        Ok(Self {
+            table: required("LEADLIGHT_TABLE")?,
+            address_secret: AddressSecret::new(
+                SecretString::from(required("LEADLIGHT_ADDRESS_SECRET")?).expose_secret(),
+            )?,
+            region: required("AWS_REGION")?,
+            credentials: Credentials::new(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            dynamodb_endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
+        })
+    }
+
+    fn dynamodb(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts(TABLE_ATTEMPT_TIMEOUT, TABLE_TIMEOUT));
+        config.set_endpoint_url(self.dynamodb_endpoint.clone());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+}
+
 impl Settings {
     /// Reads the settings from the environment.
     ///
@@ -206,23 +250,21 @@ impl Settings {
     /// When a variable is missing or cannot be used.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
         let optional = |name| variable(name).filter(|value| !value.is_empty());
-        let required = |name| optional(name).ok_or(SettingsError::Missing { name });
+        let StoreSettings {
+            table,
+            address_secret,
+            region,
+            credentials,
+            dynamodb_endpoint,
+        } = StoreSettings::read(&variable)?;
         Ok(Self {
-            table: required("LEADLIGHT_TABLE")?,
-            address_secret: AddressSecret::new(
-                SecretString::from(required("LEADLIGHT_ADDRESS_SECRET")?).expose_secret(),
-            )?,
+            table,
+            address_secret,
+            region,
+            credentials,
+            dynamodb_endpoint,
             name_servers: name_servers(&variable)?,
             blocklists: blocklists(&variable)?,
-            region: required("AWS_REGION")?,
-            credentials: Credentials::new(
-                required("AWS_ACCESS_KEY_ID")?,
-                required("AWS_SECRET_ACCESS_KEY")?,
-                optional("AWS_SESSION_TOKEN"),
-                None,
-                "environment",
-            ),
-            dynamodb_endpoint: optional("AWS_ENDPOINT_URL_DYNAMODB"),
             sesv2_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
             configuration_set: optional("LEADLIGHT_CONFIGURATION_SET"),
             permit_key: optional("LEADLIGHT_PERMIT_KEY")
@@ -238,19 +280,17 @@ impl Settings {
     /// A client for the table's engine. For tools that need more than [`Table`] offers.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        self.dynamodb_over(https(usize::MAX))
+        self.store().dynamodb(https(usize::MAX))
     }
 
-    fn dynamodb_over(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(TABLE_ATTEMPT_TIMEOUT, TABLE_TIMEOUT));
-        config.set_endpoint_url(self.dynamodb_endpoint.clone());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+    fn store(&self) -> StoreSettings {
+        StoreSettings {
+            table: self.table.clone(),
+            address_secret: self.address_secret.clone(),
+            region: self.region.clone(),
+            credentials: self.credentials.clone(),
+            dynamodb_endpoint: self.dynamodb_endpoint.clone(),
+        }
     }
 
     fn sesv2_over(&self, http: SharedHttpClient) -> aws_sdk_sesv2::Client {
@@ -357,9 +397,9 @@ impl Default for Network {
     }
 }
 
-/// What one process shares between its invocations.
+/// What a process shares between its invocations whose flow needs nothing but the table.
 #[derive(Debug)]
-pub struct App {
+pub struct Store {
     /// The table.
     pub table: Table,
     /// The secret for address keys.
@@ -368,6 +408,42 @@ pub struct App {
     pub accounts: Accounts,
     /// The requests that were passed lately.
     pub(crate) limits: Limits,
+}
+
+impl Store {
+    /// As the environment says. What else may stand in it is not even looked at: a function that starts with this alone has none
+    /// of the code behind the rest of [`App`] in its binary.
+    ///
+    /// # Errors
+    /// When a variable is missing or cannot be used.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        let settings = StoreSettings::read(&|name| std::env::var(name).ok())?;
+        Ok(Self::over(https(usize::MAX), settings))
+    }
+
+    fn over(http: SharedHttpClient, settings: StoreSettings) -> Self {
+        let table = Table::new(settings.dynamodb(http), settings.table);
+        Self {
+            accounts: Accounts::new(table.clone()),
+            limits: Limits::default(),
+            table,
+            address_secret: settings.address_secret,
+        }
+    }
+
+    /// Opens the connection to the table while start-up has a whole processor. A table that is away fails nothing: the first
+    /// event will find out.
+    pub async fn warm(&self) {
+        if let Err(error) = self.table.knock().await {
+            tracing::warn!(error = %crate::problem::chain(&error), "could not open the connection to the table in advance");
+        }
+    }
+}
+
+/// What one process shares between its invocations. It is a [`Store`], and what asks others than the table.
+#[derive(Debug)]
+pub struct App {
+    store: Store,
     /// The network part of verifications.
     pub verifier: Verifier,
     /// SES's own suppression lists.
@@ -408,7 +484,6 @@ impl App {
             mail,
             dns,
         } = network;
-        let table = Table::new(settings.dynamodb_over(http.clone()), settings.table.clone());
         let ses = settings.sesv2_over(http.clone());
         let reach = if settings.local_webhooks {
             Reach::ThisMachineToo
@@ -416,10 +491,7 @@ impl App {
             Reach::Internet
         };
         Ok(Self {
-            accounts: Accounts::new(table.clone()),
-            limits: Limits::default(),
-            table,
-            address_secret: settings.address_secret.clone(),
+            store: Store::over(http.clone(), settings.store()),
             verifier: Verifier::over(dns.clone(), &settings.name_servers)?
                 .with_blocklists(settings.blocklists.clone()),
             mailer: settings.mailer(mail),
@@ -431,13 +503,13 @@ impl App {
             courier: Courier::new(Dns::over(dns, &settings.name_servers)?, reach),
         })
     }
+}
 
-    /// Opens the connection to the table while start-up has a whole processor. A table that is away fails nothing: the first
-    /// event will find out.
-    pub async fn warm(&self) {
-        if let Err(error) = self.table.knock().await {
-            tracing::warn!(error = %crate::problem::chain(&error), "could not open the connection to the table in advance");
-        }
+impl Deref for App {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
     }
 }
 
@@ -458,9 +530,12 @@ where
 }
 
 /// Starts the log: a JSON object a line, filtered by `LEADLIGHT_LOG` (default `info`).
+///
+/// A release has no lines below `info` in it: nearly all of them are others', and they make the binary larger for nobody to read.
 pub fn start_log() {
-    let filter =
-        EnvFilter::try_from_env("LEADLIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("LEADLIGHT_LOG").ok();
+    let filter = wanted.and_then(|wanted| wanted.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     // Somebody else's log, as under the local stack and in tests, is as good.
     let _ = Registry::default()
         .with(lines(filter, std::io::stdout))
@@ -468,7 +543,7 @@ pub fn start_log() {
 }
 
 /// The lines of the log that `filter` lets through and that [may be logged](is_discreet), into `writer`.
-pub fn lines<S, W>(filter: EnvFilter, writer: W) -> impl Layer<S>
+pub fn lines<S, W>(filter: Targets, writer: W) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'l> LookupSpan<'l>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -608,7 +683,7 @@ mod tests {
         let logged = Lines::default();
         let told = logged.clone();
         let guard = tracing::subscriber::set_default(
-            Registry::default().with(lines(EnvFilter::new("trace"), move || told.clone())),
+            Registry::default().with(lines("trace".parse().unwrap(), move || told.clone())),
         );
         let verifier = Verifier::new(&[nobody])
             .unwrap()

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::apply::{ApplyError, Outcome, Subject, apply_evidence};
-use crate::config::App;
+use crate::config::Store;
 use crate::invocation;
 use crate::problem::chain;
 use crate::table::item::{Key, Stored};
@@ -89,11 +89,11 @@ pub(crate) enum RecordError {
 /// When the event is to be delivered again as a whole: it is none of ours, or something of it could not be recorded and the trigger
 /// is no queue.
 pub async fn handle(
-    app: &App,
+    store: &Store,
     event: Value,
     deadline: Option<std::time::Instant>,
 ) -> Result<Value, HandleError> {
-    handle_at(app, event, deadline, Timestamp::now()).await
+    handle_at(store, event, deadline, Timestamp::now()).await
 }
 
 /// Handles one event that arrived at `now`.
@@ -101,7 +101,7 @@ pub async fn handle(
 /// # Errors
 /// As [`handle`].
 pub async fn handle_at(
-    app: &App,
+    store: &Store,
     event: Value,
     deadline: Option<std::time::Instant>,
     now: Timestamp,
@@ -115,7 +115,7 @@ pub async fn handle_at(
                 .into_iter()
                 .map(|record| (record.id, record.letter))
                 .unzip();
-            let failed = Batch { app, until, now }.record(letters).await;
+            let failed = Batch { store, until, now }.record(letters).await;
             let failures = ids
                 .iter()
                 .enumerate()
@@ -125,7 +125,7 @@ pub async fn handle_at(
         }
         Event::Direct(letters) => {
             let total = letters.len();
-            let failed = Batch { app, until, now }.record(letters).await;
+            let failed = Batch { store, until, now }.record(letters).await;
             for error in failed.values() {
                 tracing::error!(
                     error = chain(error.as_ref()),
@@ -142,7 +142,7 @@ pub async fn handle_at(
 
 /// Records one notification, that was published at `published_at`, within `time`.
 pub(crate) async fn record_one(
-    app: &App,
+    store: &Store,
     text: &str,
     published_at: Timestamp,
     time: Duration,
@@ -150,7 +150,7 @@ pub(crate) async fn record_one(
 ) -> Result<(), Arc<RecordError>> {
     let letter = envelope::parsed(text, Some(published_at));
     let until = Some(Instant::now() + time);
-    let mut failed = Batch { app, until, now }.record(vec![letter]).await;
+    let mut failed = Batch { store, until, now }.record(vec![letter]).await;
     failed.remove(&0).map_or(Ok(()), Err)
 }
 
@@ -166,7 +166,7 @@ fn failure(id: &str, error: &RecordError) -> Value {
 
 /// The letters of one event. Each is known by its place in it.
 struct Batch<'a> {
-    app: &'a App,
+    store: &'a Store,
     until: Option<Instant>,
     now: Timestamp,
 }
@@ -222,7 +222,7 @@ impl Batch<'_> {
                         );
                     }
                     for feedback in notification.feedback {
-                        let key = self.app.address_secret.key_of(&feedback.address);
+                        let key = self.store.address_secret.key_of(&feedback.address);
                         let group = groups.entry((id.clone(), key)).or_insert_with(|| Group {
                             policy: Arc::clone(&policy),
                             address: feedback.address.clone(),
@@ -283,7 +283,7 @@ impl Batch<'_> {
         &self,
         notification: &Notification,
     ) -> Result<Option<(AccountId, Arc<Policy>)>, TableError> {
-        let accounts = &self.app.accounts;
+        let accounts = &self.store.accounts;
         let tags = |name| notification.tags.get(name).into_iter().flatten();
         for tag in tags(ACCOUNT_TAG) {
             let Ok(id) = AccountId::parse(tag) else {
@@ -337,7 +337,13 @@ impl Batch<'_> {
             .iter()
             .map(|((account, address), _)| Key::evidence(account, address))
             .collect();
-        let load = async { Ok(self.app.table.load_many(&keys, Consistency::Strong).await?) };
+        let load = async {
+            Ok(self
+                .store
+                .table
+                .load_many(&keys, Consistency::Strong)
+                .await?)
+        };
         let mut records: Result<HashMap<_, _>, Arc<RecordError>> =
             self.within(load).await.map_err(Arc::new);
         let loaded = chunk
@@ -392,7 +398,7 @@ impl Batch<'_> {
                 address: &address,
             };
             let applied = apply_evidence(
-                &self.app.table,
+                &self.store.table,
                 subject,
                 record?,
                 |_| addition.clone(),

@@ -15,7 +15,7 @@ use lambda_http::{Body, Request, Response};
 use leadlight::reputation::Reputation;
 
 use crate::access::{Scope, authorize};
-use crate::config::App;
+use crate::config::Store;
 use crate::exchange::{self, Exchange};
 use crate::openapi;
 use crate::problem::Refusal;
@@ -29,19 +29,19 @@ const DEFAULT_DAYS: i32 = 30;
 const DAYS_AT_ONCE: usize = 16;
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
-    handle_at(app, request, Timestamp::now()).await
+pub async fn handle(store: &Store, request: Request) -> Response<Body> {
+    handle_at(store, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(store: &Store, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("reputation");
-    let answer = answer(app, &exchange, &request, now).await;
+    let answer = answer(store, &exchange, &request, now).await;
     exchange.finish(answer)
 }
 
 async fn answer(
-    app: &App,
+    store: &Store,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -54,7 +54,7 @@ async fn answer(
         }
         _ => return Err(Refusal::no_such_route()),
     }
-    let caller = authorize(app, exchange, request.headers(), Scope::Reputation, now).await?;
+    let caller = authorize(store, exchange, request.headers(), Scope::Reputation, now).await?;
     // The figures are of all leads.
     caller.permit_recipient(None)?;
     let (from, to) = read_days(request, now)?;
@@ -63,7 +63,7 @@ async fn answer(
         .series(Span::new().days(1))
         .take_while(|day| *day <= to)
         .map(|day| async move {
-            let counted = app.table.mail_counts(account, day).await?;
+            let counted = store.table.mail_counts(account, day).await?;
             Ok::<_, TableError>((day, counted))
         });
     let counted: BTreeMap<Date, _> = stream::iter(days)

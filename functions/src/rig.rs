@@ -31,9 +31,9 @@ use p256::elliptic_curve::Generate;
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, UdpSocket};
+use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::config::{App, Settings, SnsSettings, lines};
 use crate::table::Table;
@@ -264,7 +264,7 @@ fn keep_log() {
         .open(FilePath::new(&folder).join(file));
     // The first of this process keeps it for all of them.
     let _ = Registry::default()
-        .with(lines(EnvFilter::new("trace"), file.unwrap()))
+        .with(lines("trace".parse().unwrap(), file.unwrap()))
         .try_init();
 }
 

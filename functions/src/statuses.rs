@@ -13,26 +13,26 @@ use leadlight::lead::{Lead, LeadId};
 
 use crate::access::{Caller, Scope, authorize};
 use crate::apply::{assess_lead, evidence_of};
-use crate::config::App;
+use crate::config::Store;
 use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::table::item::Key;
 use crate::table::{Consistency, TableError};
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
-    handle_at(app, request, Timestamp::now()).await
+pub async fn handle(store: &Store, request: Request) -> Response<Body> {
+    handle_at(store, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(store: &Store, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("statuses");
-    let answer = answer(app, &exchange, &request, now).await;
+    let answer = answer(store, &exchange, &request, now).await;
     exchange.finish(answer)
 }
 
 async fn answer(
-    app: &App,
+    store: &Store,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -42,12 +42,12 @@ async fn answer(
         (["v1", "statuses"], _) => return Err(Refusal::method_not_allowed("POST")),
         _ => return Err(Refusal::no_such_route()),
     }
-    let caller = authorize(app, exchange, request.headers(), Scope::Statuses, now).await?;
+    let caller = authorize(store, exchange, request.headers(), Scope::Statuses, now).await?;
     let leads = read_leads(request)?;
     for lead in &leads {
         caller.permit_lead(lead)?;
     }
-    let statuses = load_statuses(app, &caller, leads, now).await?;
+    let statuses = load_statuses(store, &caller, leads, now).await?;
     exchange::json(StatusCode::OK, &StatusesReply { statuses })
 }
 
@@ -74,7 +74,7 @@ fn read_leads(request: &Request) -> Result<Vec<LeadId>, Refusal> {
 }
 
 async fn load_statuses(
-    app: &App,
+    store: &Store,
     caller: &Caller,
     leads: Vec<LeadId>,
     now: Timestamp,
@@ -83,17 +83,17 @@ async fn load_statuses(
         .iter()
         .map(|lead| Key::lead(&caller.account, lead))
         .collect();
-    let known = app
+    let known = store
         .table
         .load_many(&lead_keys, Consistency::Eventual)
         .await?;
     let evidence_key =
-        |lead: &Lead| Key::evidence(&caller.account, &app.address_secret.key_of(&lead.address));
+        |lead: &Lead| Key::evidence(&caller.account, &store.address_secret.key_of(&lead.address));
     let evidence_keys: Vec<_> = known
         .values()
         .map(|stored| evidence_key(&stored.item))
         .collect();
-    let records = app
+    let records = store
         .table
         .load_many(&evidence_keys, Consistency::Eventual)
         .await?;

@@ -1,18 +1,18 @@
 //! The function `feedback`: turns what SES publishes into evidence, see [`leadlight_functions::feedback`].
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use leadlight_functions::config::{App, Settings, start_log};
+use leadlight_functions::config::{Store, start_log};
 use leadlight_functions::feedback;
 use leadlight_functions::invocation::deadline;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_log();
-    let app = &App::new(&Settings::from_env()?)?;
-    app.warm().await;
+    let store = &Store::from_env()?;
+    store.warm().await;
     run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
         let deadline = deadline(&event.context);
-        feedback::handle(app, event.payload, deadline).await
+        feedback::handle(store, event.payload, deadline).await
     }))
     .await
 }

@@ -13,10 +13,12 @@ use anyhow::{Context as _, bail};
 use leadlight_functions::config;
 use regex::RegexSet;
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::lambdas::FUNCTIONS;
 use crate::workspace;
@@ -89,7 +91,8 @@ where
     let name = std::env::args().next().unwrap_or_default();
     let name = Path::new(&name).file_stem().unwrap_or_default();
     let file = file(&name.to_string_lossy())?;
-    Ok(file.map(|file| config::lines(EnvFilter::new("trace"), file)))
+    let everything = Targets::new().with_default(LevelFilter::TRACE);
+    Ok(file.map(|file| config::lines(everything, file)))
 }
 
 /// A file for what another process says, if this one is part of a test run. Its name begins with `name`.

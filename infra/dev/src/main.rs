@@ -26,8 +26,7 @@ use leadlight_dev::{
 };
 use leadlight_functions::config;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -455,7 +454,7 @@ async fn serve(up: &Up, state: &Path) -> anyhow::Result<()> {
         "info,leadlight_functions=warn"
     };
     let log = std::env::var("LEADLIGHT_LOG").unwrap_or_else(|_| usual.to_owned());
-    let filter = EnvFilter::try_new(&log).unwrap_or_else(|_| EnvFilter::new(usual));
+    let filter: Targets = log.parse().or_else(|_| usual.parse())?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry()
         .with(lines.with_filter(filter.and(filter_fn(config::is_discreet))))

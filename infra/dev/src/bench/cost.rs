@@ -20,7 +20,6 @@ use leadlight::lead::Lead;
 use leadlight_functions::config::App;
 use leadlight_functions::{feedback, sends, statuses};
 use serde_json::{Value, json};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::{events, fill, forward, median, settings};
@@ -338,7 +337,7 @@ impl Meter {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             .json()
-            .with_env_filter(EnvFilter::new("info"))
+            .with_max_level(tracing::Level::INFO)
             .with_writer(log.clone())
             .finish();
         let logging = tracing::subscriber::set_default(subscriber);
