@@ -6,6 +6,9 @@ import { configure, connect, disconnect, findRowsBy, gesture, load, refresh, set
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
+const sheets = [sheet];
+const closed = { mode: "closed" };
+const early = ["lead", "label", "density", "status"];
 
 const bubble = document.createElement("button");
 bubble.type = "button";
@@ -36,8 +39,8 @@ export class LeadLight extends HTMLElement {
 
   constructor() {
     super();
-    const root = this.attachShadow({ mode: "closed" });
-    root.adoptedStyleSheets = [sheet];
+    const root = this.attachShadow(closed);
+    root.adoptedStyleSheets = sheets;
     const button = bubble.cloneNode();
     root.append(button);
     this.#row = { host: this, root, button, states: this.attachInternals().states };
@@ -66,7 +69,7 @@ export class LeadLight extends HTMLElement {
   focus(options) { this.#row.button.focus(options); }
 
   connectedCallback() {
-    for (const name of ["lead", "label", "density", "status"]) {
+    for (const name of early) {
       // Set before the class was there, the property hides its accessor.
       if (Object.hasOwn(this, name)) {
         const value = this[name];

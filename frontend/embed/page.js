@@ -47,9 +47,7 @@ export function setStatuses(statuses) {
     presets.push(...statuses);
     return;
   }
-  attempt(() => {
-    for (const status of statuses) tell(status, bubbles.preset);
-  });
+  attempt(() => bubbles.preset(...heardOf(statuses)));
 }
 
 // Elements
@@ -101,12 +99,18 @@ function faceOf({ status, reason, cause }) {
   return face;
 }
 
-/** Tells the module of a status; if that is what is known from now on, `learned` hears of it. */
-function tell(status, how) {
-  const lead = number(status?.lead);
-  if (lead === undefined) return;
-  leads[lead].told = status;
-  how(lead, faceOf(status));
+/** The numbers of the leads that these statuses are of, and the face of each; `learned` hears which are what is known from now on. */
+function heardOf(statuses) {
+  const of = [];
+  const shown = [];
+  for (const status of statuses) {
+    const lead = number(status?.lead);
+    if (lead === undefined) continue;
+    leads[lead].told = status;
+    of.push(lead);
+    shown.push(faceOf(status));
+  }
+  return [of, shown];
 }
 
 export function disconnect(row) {
@@ -164,7 +168,10 @@ export function whenWorthIt(tag, upgrade) {
 export function load(tag = "lead-light") {
   loading ??= (async () => {
     // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
-    const wasm = WebAssembly.instantiate(Uint8Array.from(BUBBLES, (letter) => letter.charCodeAt()), { a: bubbles.imports() });
+    const letters = BUBBLES;
+    const octets = new Uint8Array(letters.length);
+    for (let at = 0; at < octets.length; at += 1) octets[at] = letters.charCodeAt(at);
+    const wasm = WebAssembly.instantiate(octets, { a: bubbles.imports() });
     // Whoever awaits it hears of its failure; until then it is no news.
     wasm.catch(() => {});
     // The page's script may still configure, and the parser lets microtasks run between two elements.
@@ -315,11 +322,9 @@ function first(hosts) {
 
 async function settle(request, answer) {
   let [status, body, retryAt] = await answer;
-  const read = [];
-  if (Array.isArray(body?.statuses)) {
-    for (const told of body.statuses) tell(told, (lead, face) => read.push([lead, face]));
-  } else if (status === 200) status = 502;
-  attempt(() => bubbles.answer(request, status, retryAt, read.map(([lead]) => lead), read.map(([, face]) => face)));
+  const isTold = Array.isArray(body?.statuses);
+  if (!isTold && status === 200) status = 502;
+  attempt(() => bubbles.answer(request, status, retryAt, ...heardOf(isTold ? body.statuses : [])));
 }
 
 // What the first module asks for
@@ -422,7 +427,8 @@ export function changed(slot) {
 /** A press of Check again ended; with a status if the server could say one. */
 export function checked(lead, told, ended) {
   outcome = ended;
-  tell(told ?? leads[lead]?.status, bubbles.checked);
+  const [of, [face]] = heardOf([told ?? leads[lead]?.status]);
+  if (of.length > 0) bubbles.checked(of[0], face);
   outcome = null;
 }
 

@@ -139,12 +139,17 @@ pub fn refresh(slot: u32) {
     flush_soon();
 }
 
-/// The page has a status already.
+/// The page has the statuses of these leads already; each has a face.
 #[wasm_bindgen]
-pub fn preset(lead: u32, face: u32) {
+pub fn preset(leads: &[u32], faces: &[u32]) {
     let now = now();
-    let face = Face::from_number(face);
-    tell(&[with(|statuses| statuses.learn(lead, face, now, true))]);
+    let told = told(leads, faces);
+    tell(&with(|statuses| {
+        let changes = told.into_iter();
+        changes
+            .map(|(lead, face)| statuses.learn(lead, face, now, true))
+            .collect::<Vec<_>>()
+    }));
 }
 
 /// A press of Check again ended with this status. The page is told even where that is the same as before, for the log has a new
@@ -185,11 +190,7 @@ pub fn flush() {
 #[wasm_bindgen]
 pub fn answer(request: u32, status: u16, retry_at: f64, leads: &[u32], faces: &[u32]) {
     let now = now();
-    let told: Vec<(u32, Face)> = leads
-        .iter()
-        .zip(faces)
-        .map(|(lead, face)| (*lead, Face::from_number(*face)))
-        .collect();
+    let told = told(leads, faces);
     let reply = Trouble::check(status, retry_at).map(|()| told.as_slice());
     let chance = chance();
     tell(&with(|statuses| {
@@ -227,6 +228,12 @@ pub fn name(face: u32) -> String {
 #[must_use]
 pub fn reason(face: u32) -> Option<String> {
     Face::from_number(face).reason_name()
+}
+
+/// Leads with the face that each was told to have.
+fn told(leads: &[u32], faces: &[u32]) -> Vec<(u32, Face)> {
+    let faces = faces.iter().map(|face| Face::from_number(*face));
+    leads.iter().copied().zip(faces).collect()
 }
 
 fn tell(changes: &[Change]) {
