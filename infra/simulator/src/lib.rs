@@ -2,7 +2,7 @@
 //!
 //! The real code runs on the official clients and the embedded engine; requests are lost, late, doubled and refused, invocations
 //! die anywhere, notifications come twice and in any order. Whatever happens: nothing acknowledged is lost, no complaint is
-//! cleared, nothing is sent to a blocked address, and in the end statuses are those of a plain sequential oracle.
+//! cleared but by support, nothing is sent to a blocked address, and in the end statuses are those of a plain sequential oracle.
 
 #![expect(clippy::print_stdout, reason = "a trace is for a terminal")]
 
