@@ -1,7 +1,7 @@
 //! `cargo dev openapi`: describes the API (OpenAPI 3.1), for clients and for the checks that hold the functions to it.
 //!
 //! Shapes come from the wire types, refusals from the code that refuses, examples from the domain itself; what is written by hand is
-//! which operation gives which, in [`operations`]. The description is kept in `functions/openapi.json`, and a test holds it against
+//! which operation gives which, in `operations`. The description is kept in `functions/openapi.json`, and a test holds it against
 //! what is made here.
 
 use std::path::PathBuf;
