@@ -366,7 +366,7 @@ pub struct LogReply {
     pub next_cursor: Option<String>,
 }
 
-/// `POST /v1/send-checks`: asks whether a message may go to 1 to [`MAX_CHECKED`](crate::gate::MAX_CHECKED) recipients.
+/// `POST /v1/send-checks`: asks whether a message may go to 1 to [`MAX_CHECKED`] recipients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -485,7 +485,7 @@ impl fmt::Debug for Permit {
 }
 
 /// `POST /v1/sends`: sends one message, if the gate lets it through. At most
-/// [`MAX_RECIPIENTS`](crate::gate::MAX_RECIPIENTS) recipients in all.
+/// [`MAX_RECIPIENTS`] recipients in all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
