@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::ses::TOPIC;
 
 /// What Amazon SNS delivers, and signs. Members that are not described are passed over.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SnsMessage {
     /// What it is.
