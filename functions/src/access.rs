@@ -17,8 +17,9 @@ use leadlight::lead::LeadId;
 use leadlight::policy::Policy;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::Store;
+use crate::app::Store;
 use crate::exchange::Exchange;
+use crate::jwt;
 use crate::limits;
 use crate::problem::Refusal;
 use crate::table::TableError;
@@ -444,12 +445,9 @@ impl Audience {
 
 /// Checks the signature, by the algorithm of the key alone.
 fn verify(token: &str, key: &PublicKey) -> Result<Claims, TokenError> {
-    let algorithm = match key.algorithm {
-        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
-        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
-    };
     let decoding_key = decoding_key(key).ok_or(TokenError::UnusableKey)?;
-    let mut validation = Validation::new(algorithm);
+    jwt::install();
+    let mut validation = Validation::new(key.algorithm.into());
     // The claims are checked below, against the time that was passed in.
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
@@ -476,26 +474,38 @@ fn refusal(error: &jsonwebtoken::errors::ErrorKind) -> TokenError {
     }
 }
 
+impl From<Algorithm> for jsonwebtoken::Algorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Es256 => Self::ES256,
+            Algorithm::EdDsa => Self::EdDSA,
+        }
+    }
+}
+
+/// The key, if it is one of its algorithm.
 fn decoding_key(key: &PublicKey) -> Option<DecodingKey> {
     let text = key.key.trim();
-    if !text.starts_with('{') {
+    let read = if text.starts_with('{') {
+        let jwk: Jwk = serde_json::from_str(text).ok()?;
+        let fits = match (key.algorithm, &jwk.algorithm) {
+            (Algorithm::Es256, AlgorithmParameters::EllipticCurve(parameters)) => {
+                parameters.curve == EllipticCurve::P256
+            }
+            (Algorithm::EdDsa, AlgorithmParameters::OctetKeyPair(parameters)) => {
+                parameters.curve == EllipticCurve::Ed25519
+            }
+            (Algorithm::Es256 | Algorithm::EdDsa, _) => false,
+        };
+        DecodingKey::from_jwk(&jwk).ok().filter(|_| fits)
+    } else {
         let read = match key.algorithm {
             Algorithm::Es256 => DecodingKey::from_ec_pem(text.as_bytes()),
             Algorithm::EdDsa => DecodingKey::from_ed_pem(text.as_bytes()),
         };
-        return read.ok();
-    }
-    let jwk: Jwk = serde_json::from_str(text).ok()?;
-    let fits = match (key.algorithm, &jwk.algorithm) {
-        (Algorithm::Es256, AlgorithmParameters::EllipticCurve(parameters)) => {
-            parameters.curve == EllipticCurve::P256
-        }
-        (Algorithm::EdDsa, AlgorithmParameters::OctetKeyPair(parameters)) => {
-            parameters.curve == EllipticCurve::Ed25519
-        }
-        (Algorithm::Es256 | Algorithm::EdDsa, _) => false,
+        read.ok()
     };
-    DecodingKey::from_jwk(&jwk).ok().filter(|_| fits)
+    read.filter(|read| jwt::fits(key.algorithm.into(), read))
 }
 
 impl PublicKey {

@@ -15,7 +15,7 @@ use leadlight::evidence::{AddressRecord, Evidence, Piece};
 use leadlight::lead::{Lead, LeadAssessment, LeadId};
 use leadlight::policy::Policy;
 
-use crate::config::Store;
+use crate::app::Store;
 use crate::table::item::{Item, Key, Stored};
 use crate::table::{Commit, Consistency, Table, TableError};
 

@@ -9,6 +9,7 @@ pub(crate) mod record;
 use core::time::Duration;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::Diagnostic;
@@ -22,10 +23,10 @@ use leadlight::reputation::MailboxProvider;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::app::App;
 use crate::apply::{ApplyError, apply, evidence_of};
-use crate::config::App;
-use crate::event_bus::EventBusError;
-use crate::invocation;
+use crate::event_bus::{EventBus, EventBusError};
+use crate::invocation::Until;
 use crate::problem::chain;
 use crate::table::item::{DueDelivery, Key, Place, Stored};
 use crate::table::{ARCHIVED_AT_ONCE, Archived, Consistency, TableError};
@@ -74,11 +75,11 @@ enum ChangeError {
 /// # Errors
 /// When the event is none of a stream.
 pub async fn handle(
-    app: &App,
+    app: &App<EventBus>,
     event: Value,
     deadline: Option<std::time::Instant>,
 ) -> Result<Value, HandleError> {
-    let until = invocation::until(deadline, SPARE_TIME);
+    let until = Until::before(deadline, SPARE_TIME);
     let records = record::open(event).ok_or(HandleError)?;
     let batch = Batch { app, until };
     let failed = batch.handle(&records).await;
@@ -113,8 +114,8 @@ impl Failed {
 }
 
 struct Batch<'a> {
-    app: &'a App,
-    until: Option<Instant>,
+    app: &'a App<EventBus>,
+    until: Until,
 }
 
 /// The records of one account, in their order, each with its place in the batch.
@@ -387,7 +388,7 @@ impl Batch<'_> {
         };
         let first = *first;
         let all: Vec<&CloudEvent> = events.iter().map(|(_, _, event)| event).collect();
-        let publish = async { Ok(self.app.event_bus.publish(&all).await?) };
+        let publish = async { Ok(self.app.services.publish(&all).await?) };
         if let Err(error) = self.within(publish).await {
             failed.note_at(records, first, &error);
         }
@@ -443,16 +444,12 @@ impl Batch<'_> {
     }
 
     /// Runs `work` as long as there is time.
-    async fn within<T>(
+    fn within<T>(
         &self,
         work: impl Future<Output = Result<T, ChangeError>>,
-    ) -> Result<T, ChangeError> {
-        match self.until {
-            None => work.await,
-            Some(until) => tokio::time::timeout_at(until, work)
-                .await
-                .unwrap_or(Err(ChangeError::OutOfTime)),
-        }
+    ) -> impl Future<Output = Result<T, ChangeError>> {
+        let done = self.until.allow(work);
+        done.map(|done| done.unwrap_or(Err(ChangeError::OutOfTime)))
     }
 }
 

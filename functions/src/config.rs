@@ -1,4 +1,4 @@
-//! What a function is told from outside, and what one process shares between its invocations.
+//! What a function is told from outside, and what its clients and its log make of it.
 //!
 //! Settings come from the environment under the names that Lambda and the AWS SDKs use; a missing one fails at start and names
 //! itself. Clients speak TLS by rustls with ring: the SDK's default spends 366 ms on a first call at 128 MB where this spends
@@ -6,17 +6,17 @@
 
 use core::fmt;
 use core::net::SocketAddr;
-use core::ops::Deref;
 use core::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, HttpClient as _, Region, SharedHttpClient};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::{Builder, tls};
-use aws_smithy_runtime_api::client::http::http_client_fn;
-use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
+use aws_smithy_runtime_api::client::http::{HttpClient as _, http_client_fn};
+use aws_types::SdkConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{Level, Metadata};
 use tracing_subscriber::Registry;
@@ -26,18 +26,10 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::accounts::Accounts;
-use crate::deliveries::{Courier, Reach};
-use crate::event_bus::EventBus;
-use crate::insights::Insights;
-use crate::limits::Limits;
-use crate::permit::{PermitKey, PermitKeyError};
-use crate::sends::Mailer;
-use crate::subscriber::{Sns, Topics, TopicsError};
-use crate::suppression_list::SuppressionList;
-use crate::table::Table;
+use crate::permit::PermitKeyError;
+use crate::subscriber::{Topics, TopicsError};
 use crate::table::item::{AddressSecret, ShortSecret};
-use crate::verifier::{Blocklist, BlocklistError, Dns, Verifier, VerifierError};
+use crate::verifier::{Blocklist, BlocklistError, Verifier, VerifierError};
 
 /// A request that takes longer than this to connect will not be answered in time anyway.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -76,8 +68,8 @@ pub struct Settings {
     /// The configuration set of messages that Leadlight sends, if they have one. Only with one do SES's events about them carry
     /// their tags; where accounts have SES tenants, it must be one of each tenant's resources.
     pub configuration_set: Option<String>,
-    /// What permits are signed with. Without it there are none.
-    pub permit_key: Option<PermitKey>,
+    /// What permits are signed with: a private Ed25519 key (PKCS #8), as PEM. Without it there are none.
+    pub permit_key: Option<SecretString>,
     /// The `EventBridge` bus on which changes of status are published. Without it they are not.
     pub event_bus: Option<String>,
     /// Where `EventBridge` is, if not in AWS.
@@ -151,7 +143,7 @@ pub enum SettingsError {
 ///
 /// # Errors
 /// When a variable cannot be used, or the system's name servers cannot be told.
-pub fn verifier_from_env(named: &[SocketAddr]) -> Result<Verifier, VerifierSettingsError> {
+pub fn verifier_from_env(named: &[SocketAddr]) -> Result<Verifier, StartError> {
     let variable = |name: &'static str| std::env::var(name).ok();
     let servers = if named.is_empty() {
         name_servers(&variable)?
@@ -161,9 +153,9 @@ pub fn verifier_from_env(named: &[SocketAddr]) -> Result<Verifier, VerifierSetti
     Ok(Verifier::new(&servers)?.with_blocklists(blocklists(&variable)?))
 }
 
-/// Why there is no verifier.
+/// Why a function does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifierSettingsError {
+pub enum StartError {
     /// A variable cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -193,16 +185,18 @@ fn blocklists(
 }
 
 /// What of the [`Settings`] the table needs, and all that some functions are told.
-struct StoreSettings {
-    table: String,
-    address_secret: AddressSecret,
+pub(crate) struct StoreSettings {
+    pub(crate) table: String,
+    pub(crate) address_secret: AddressSecret,
     region: String,
     credentials: Credentials,
     dynamodb_endpoint: Option<String>,
 }
 
 impl StoreSettings {
-    fn read(variable: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub(crate) fn read(
+        variable: &impl Fn(&'static str) -> Option<String>,
+    ) -> Result<Self, SettingsError> {
         let optional = |name| variable(name).filter(|value| !value.is_empty());
         let required = |name| optional(name).ok_or(SettingsError::Missing { name });
         Ok(Self {
@@ -222,16 +216,11 @@ impl StoreSettings {
         })
     }
 
-    fn dynamodb(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
-        let mut config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(TABLE_ATTEMPT_TIMEOUT, TABLE_TIMEOUT));
-        config.set_endpoint_url(self.dynamodb_endpoint.clone());
-        aws_sdk_dynamodb::Client::from_conf(config.build())
+    pub(crate) fn dynamodb(&self, http: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+        let timeouts = timeouts(TABLE_ATTEMPT_TIMEOUT, TABLE_TIMEOUT);
+        let endpoint = self.dynamodb_endpoint.clone();
+        let (region, credentials) = (&self.region, &self.credentials);
+        aws_sdk_dynamodb::Client::new(&client(http, region, credentials, endpoint, timeouts))
     }
 }
 
@@ -267,9 +256,7 @@ impl Settings {
             blocklists: blocklists(&variable)?,
             sesv2_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
             configuration_set: optional("LEADLIGHT_CONFIGURATION_SET"),
-            permit_key: optional("LEADLIGHT_PERMIT_KEY")
-                .map(|pem| PermitKey::from_pem(SecretString::from(pem).expose_secret()))
-                .transpose()?,
+            permit_key: optional("LEADLIGHT_PERMIT_KEY").map(SecretString::from),
             event_bus: optional("LEADLIGHT_EVENT_BUS"),
             eventbridge_endpoint: optional("AWS_ENDPOINT_URL_EVENTBRIDGE"),
             sns: SnsSettings::read(&variable)?,
@@ -283,7 +270,7 @@ impl Settings {
         self.store().dynamodb(https(usize::MAX))
     }
 
-    fn store(&self) -> StoreSettings {
+    pub(crate) fn store(&self) -> StoreSettings {
         StoreSettings {
             table: self.table.clone(),
             address_secret: self.address_secret.clone(),
@@ -293,57 +280,37 @@ impl Settings {
         }
     }
 
-    fn sesv2_over(&self, http: SharedHttpClient) -> aws_sdk_sesv2::Client {
-        let mut config = aws_sdk_sesv2::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
-        config.set_endpoint_url(self.sesv2_endpoint.clone());
-        aws_sdk_sesv2::Client::from_conf(config.build())
+    pub(crate) fn sesv2(&self, http: SharedHttpClient) -> aws_sdk_sesv2::Client {
+        let endpoint = self.sesv2_endpoint.clone();
+        aws_sdk_sesv2::Client::new(&self.client(http, &self.region, endpoint))
     }
 
-    /// A client for SNS in `region`: that of a topic, which may be another than ours.
-    pub(crate) fn sns_over(&self, http: SharedHttpClient, region: &str) -> aws_sdk_sns::Client {
-        let mut config = aws_sdk_sns::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
-        let endpoint = self.sns.endpoint.map(|address| format!("http://{address}"));
-        config.set_endpoint_url(endpoint);
-        aws_sdk_sns::Client::from_conf(config.build())
-    }
-
-    fn event_bus_over(&self, http: SharedHttpClient) -> EventBus {
-        let Some(bus) = self.event_bus.clone() else {
-            return EventBus::new(None);
-        };
-        let mut config = aws_sdk_eventbridge::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(self.region.clone()))
-            .credentials_provider(self.credentials.clone())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT));
-        config.set_endpoint_url(self.eventbridge_endpoint.clone());
-        let client = aws_sdk_eventbridge::Client::from_conf(config.build());
-        EventBus::new(Some((client, bus)))
-    }
-
-    /// A client that makes every call once, each on a connection of its own. Whether a lost call sent its message nobody can
-    /// tell, and calls get lost on connections that SES closed while the function was frozen.
-    fn mailer(&self, http: SharedHttpClient) -> Mailer {
-        let config = self.sesv2_over(http).config().to_builder();
+    /// A client that makes every call once. Whether a lost call sent its message nobody can tell; and calls get lost on
+    /// connections that SES closed while the function was frozen, so `http` should keep none.
+    pub(crate) fn sesv2_once(&self, http: SharedHttpClient) -> aws_sdk_sesv2::Client {
+        let endpoint = self.sesv2_endpoint.clone();
+        let config = self.client(http, &self.region, endpoint).into_builder();
         let config = config
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(SEND_TIMEOUT, SEND_TIMEOUT));
-        let client = aws_sdk_sesv2::Client::from_conf(config.build());
-        Mailer::new(client, self.configuration_set.clone())
+        aws_sdk_sesv2::Client::new(&config.build())
+    }
+
+    /// A client for SNS in `region`: that of a topic, which may be another than ours.
+    pub(crate) fn sns(&self, http: SharedHttpClient, region: &str) -> aws_sdk_sns::Client {
+        let endpoint = self.sns.endpoint.map(|address| format!("http://{address}"));
+        aws_sdk_sns::Client::new(&self.client(http, region, endpoint))
+    }
+
+    pub(crate) fn eventbridge(&self, http: SharedHttpClient) -> aws_sdk_eventbridge::Client {
+        let endpoint = self.eventbridge_endpoint.clone();
+        aws_sdk_eventbridge::Client::new(&self.client(http, &self.region, endpoint))
+    }
+
+    /// What the client of a service with which nothing is stored is told.
+    fn client(&self, http: SharedHttpClient, region: &str, endpoint: Option<String>) -> SdkConfig {
+        let timeouts = timeouts(SES_ATTEMPT_TIMEOUT, SES_TIMEOUT);
+        client(http, region, &self.credentials, endpoint, timeouts)
     }
 }
 
@@ -358,7 +325,7 @@ impl fmt::Debug for Settings {
 
 /// An HTTP client that keeps at most `most_idle` connections to each host for later calls. It is set up by its first call: left to
 /// itself, the SDK has it parse the system's certificates for every client that is built, and throws them away.
-fn https(most_idle: usize) -> SharedHttpClient {
+pub(crate) fn https(most_idle: usize) -> SharedHttpClient {
     let client = Builder::new()
         .pool_max_idle_per_host(most_idle)
         .tls_provider(tls::Provider::Rustls(
@@ -368,149 +335,31 @@ fn https(most_idle: usize) -> SharedHttpClient {
     http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 
+/// What the client of a service is told.
+fn client(
+    http: SharedHttpClient,
+    region: &str,
+    credentials: &Credentials,
+    endpoint: Option<String>,
+    timeouts: TimeoutConfig,
+) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(region.to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
+        .http_client(http)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts);
+    config.set_endpoint_url(endpoint);
+    config.build()
+}
+
 fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(attempt)
         .operation_timeout(operation)
         .build()
-}
-
-/// How a process reaches what it asks.
-#[derive(Clone, Debug)]
-pub struct Network<N = TokioRuntimeProvider> {
-    /// Calls AWS.
-    pub aws: SharedHttpClient,
-    /// Hands messages to SES, each on a connection of its own.
-    pub mail: SharedHttpClient,
-    /// Asks DNS.
-    pub dns: N,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            aws: https(usize::MAX),
-            mail: https(0),
-            dns: TokioRuntimeProvider::default(),
-        }
-    }
-}
-
-/// What a process shares between its invocations whose flow needs nothing but the table.
-#[derive(Debug)]
-pub struct Store {
-    /// The table.
-    pub table: Table,
-    /// The secret for address keys.
-    pub address_secret: AddressSecret,
-    /// The accounts, as read lately.
-    pub accounts: Accounts,
-    /// The requests that were passed lately.
-    pub(crate) limits: Limits,
-}
-
-impl Store {
-    /// As the environment says. What else may stand in it is not even looked at: a function that starts with this alone has none
-    /// of the code behind the rest of [`App`] in its binary.
-    ///
-    /// # Errors
-    /// When a variable is missing or cannot be used.
-    pub fn from_env() -> Result<Self, SettingsError> {
-        let settings = StoreSettings::read(&|name| std::env::var(name).ok())?;
-        Ok(Self::over(https(usize::MAX), settings))
-    }
-
-    fn over(http: SharedHttpClient, settings: StoreSettings) -> Self {
-        let table = Table::new(settings.dynamodb(http), settings.table);
-        Self {
-            accounts: Accounts::new(table.clone()),
-            limits: Limits::default(),
-            table,
-            address_secret: settings.address_secret,
-        }
-    }
-
-    /// Opens the connection to the table while start-up has a whole processor. A table that is away fails nothing: the first
-    /// event will find out.
-    pub async fn warm(&self) {
-        if let Err(error) = self.table.knock().await {
-            tracing::warn!(error = %crate::problem::chain(&error), "could not open the connection to the table in advance");
-        }
-    }
-}
-
-/// What one process shares between its invocations. It is a [`Store`], and what asks others than the table.
-#[derive(Debug)]
-pub struct App {
-    store: Store,
-    /// The network part of verifications.
-    pub verifier: Verifier,
-    /// SES's own suppression lists.
-    pub suppression_list: SuppressionList,
-    /// SES's second opinion on mailboxes.
-    pub insights: Insights,
-    /// Sends messages by SES.
-    pub mailer: Mailer,
-    /// Signs permits, where the deployment has a key for them.
-    pub permit_key: Option<PermitKey>,
-    /// Where changes of status are published.
-    pub event_bus: EventBus,
-    /// SNS, as far as it delivers by HTTPS.
-    pub sns: Sns,
-    /// Brings changes of status to webhooks.
-    pub courier: Courier,
-}
-
-impl App {
-    /// Builds the clients; connects to nothing yet.
-    ///
-    /// # Errors
-    /// When the system's name servers cannot be told.
-    pub fn new(settings: &Settings) -> Result<Self, VerifierError> {
-        Self::over(Network::default(), settings)
-    }
-
-    /// Builds the clients over `network`.
-    ///
-    /// # Errors
-    /// When the system's name servers cannot be told.
-    pub fn over<N: RuntimeProvider>(
-        network: Network<N>,
-        settings: &Settings,
-    ) -> Result<Self, VerifierError> {
-        let Network {
-            aws: http,
-            mail,
-            dns,
-        } = network;
-        let ses = settings.sesv2_over(http.clone());
-        let reach = if settings.local_webhooks {
-            Reach::ThisMachineToo
-        } else {
-            Reach::Internet
-        };
-        Ok(Self {
-            store: Store::over(http.clone(), settings.store()),
-            verifier: Verifier::over(dns.clone(), &settings.name_servers)?
-                .with_blocklists(settings.blocklists.clone()),
-            mailer: settings.mailer(mail),
-            permit_key: settings.permit_key.clone(),
-            insights: Insights::new(&ses),
-            suppression_list: SuppressionList::new(&ses),
-            sns: Sns::new(settings.clone(), http.clone()),
-            event_bus: settings.event_bus_over(http),
-            courier: Courier::new(Dns::over(dns, &settings.name_servers)?, reach),
-        })
-    }
-}
-
-impl Deref for App {
-    type Target = Store;
-
-    fn deref(&self) -> &Store {
-        &self.store
-    }
 }
 
 /// What an SDK's error says, without the service's own words: they may repeat a value of the request, an address for one.

@@ -17,18 +17,16 @@ use leadlight::account::AccountId;
 use leadlight::api::DisabledBecause;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
+use crate::app::App;
 use crate::apply::{ApplyError, apply};
 use crate::changes::record;
-use crate::config::App;
 use crate::due;
-use crate::invocation;
+use crate::invocation::Until;
 use crate::problem::chain;
 use crate::table::item::{DeliveryFailure, Disabled, DueDelivery, Key, Place, Webhook};
 use crate::table::{Consistency, TableError};
-pub(crate) use courier::Reach;
-pub use courier::{Courier, Refused, UrlError, check_url};
+pub use courier::{Courier, Reach, Refused, UrlError, check_url};
 pub(crate) use signature::new_secret;
 
 /// Minutes after a change at which its delivery is tried again: Standard Webhooks' schedule of some three days, on whole minutes.
@@ -82,7 +80,7 @@ pub struct Report {
 /// # Errors
 /// When the list cannot be read. What was not seen to stays due.
 pub async fn handle(
-    app: &App,
+    app: &App<Courier>,
     event: Value,
     deadline: Option<std::time::Instant>,
 ) -> Result<Value, HandleError> {
@@ -100,7 +98,7 @@ pub async fn handle(
 /// # Errors
 /// When the event is none of a stream.
 pub async fn deliver_new(
-    app: &App,
+    app: &App<Courier>,
     event: Value,
     deadline: Option<std::time::Instant>,
     now: Timestamp,
@@ -124,7 +122,7 @@ pub async fn deliver_new(
 /// # Errors
 /// When the list cannot be read.
 pub async fn deliver_due(
-    app: &App,
+    app: &App<Courier>,
     deadline: Option<std::time::Instant>,
     now: Timestamp,
 ) -> Result<Report, HandleError> {
@@ -144,7 +142,7 @@ pub async fn deliver_due(
         }
         report.add(run.deliver(due, Occasion::Due).await);
         after = page.next;
-        if after.is_none() || run.is_over() {
+        if after.is_none() || run.until.is_over() {
             break;
         }
     }
@@ -229,20 +227,16 @@ enum Outcome {
 
 /// One invocation.
 struct Run<'a> {
-    app: &'a App,
-    until: Option<Instant>,
+    app: &'a App<Courier>,
+    until: Until,
     now: Timestamp,
 }
 
 impl<'a> Run<'a> {
-    fn new(app: &'a App, deadline: Option<std::time::Instant>, now: Timestamp) -> Self {
+    fn new(app: &'a App<Courier>, deadline: Option<std::time::Instant>, now: Timestamp) -> Self {
         // A delivery that is begun must be able to end, and be written down.
-        let until = invocation::until(deadline, LONGEST_DELIVERY);
+        let until = Until::before(deadline, LONGEST_DELIVERY);
         Self { app, until, now }
-    }
-
-    fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     async fn deliver(&self, due: Vec<DueDelivery>, occasion: Occasion) -> Report {
@@ -298,7 +292,7 @@ impl<'a> Run<'a> {
         let arrives = matches!(probe, Ok(Outcome::Delivered));
         report.count(probe);
         let rest = due.map(|one| async {
-            if self.is_over() {
+            if self.until.is_over() {
                 return None;
             }
             Some(if arrives {
@@ -318,14 +312,14 @@ impl<'a> Run<'a> {
     }
 
     async fn try_one(&self, webhook: &Webhook, due: DueDelivery) -> Result<Outcome, ApplyError> {
-        if self.is_over() {
+        if self.until.is_over() {
             return self.put_off(due).await;
         }
         let table = &self.app.table;
         let headers = signature::headers(&webhook.secrets, &due.id, &due.body, self.now);
         match self
             .app
-            .courier
+            .services
             .deliver(&webhook.url, headers, due.body.clone())
             .await
         {

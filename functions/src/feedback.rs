@@ -10,6 +10,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
@@ -21,9 +22,9 @@ use leadlight::policy::Policy;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::app::Store;
 use crate::apply::{ApplyError, Outcome, Subject, apply_evidence};
-use crate::config::Store;
-use crate::invocation;
+use crate::invocation::Until;
 use crate::problem::chain;
 use crate::table::item::{Key, Stored};
 use crate::table::{Consistency, TableError};
@@ -106,7 +107,7 @@ pub async fn handle_at(
     deadline: Option<std::time::Instant>,
     now: Timestamp,
 ) -> Result<Value, HandleError> {
-    let until = invocation::until(deadline, SPARE_TIME);
+    let until = Until::before(deadline, SPARE_TIME);
     let opened = envelope::open(&event);
     drop(event);
     match opened.ok_or(HandleError::UnknownEvent)? {
@@ -149,7 +150,7 @@ pub(crate) async fn record_one(
     now: Timestamp,
 ) -> Result<(), Arc<RecordError>> {
     let letter = envelope::parsed(text, Some(published_at));
-    let until = Some(Instant::now() + time);
+    let until = Until::after(time);
     let mut failed = Batch { store, until, now }.record(vec![letter]).await;
     failed.remove(&0).map_or(Ok(()), Err)
 }
@@ -167,7 +168,7 @@ fn failure(id: &str, error: &RecordError) -> Value {
 /// The letters of one event. Each is known by its place in it.
 struct Batch<'a> {
     store: &'a Store,
-    until: Option<Instant>,
+    until: Until,
     now: Timestamp,
 }
 
@@ -408,26 +409,18 @@ impl Batch<'_> {
             .map_err(RecordError::from);
             Ok(applied.map_err(Arc::new)?.outcome)
         };
-        let outcome = match self.until {
-            None => apply.await,
-            Some(until) => tokio::time::timeout_at(until, apply)
-                .await
-                .unwrap_or_else(|_| Err(Arc::new(RecordError::OutOfTime))),
-        };
+        let outcome = self.until.allow(apply).await;
+        let outcome = outcome.unwrap_or_else(|| Err(Arc::new(RecordError::OutOfTime)));
         (letters, outcome)
     }
 
     /// Runs `work` as long as there is time.
-    async fn within<T>(
+    fn within<T>(
         &self,
         work: impl Future<Output = Result<T, RecordError>>,
-    ) -> Result<T, RecordError> {
-        match self.until {
-            None => work.await,
-            Some(until) => tokio::time::timeout_at(until, work)
-                .await
-                .unwrap_or(Err(RecordError::OutOfTime)),
-        }
+    ) -> impl Future<Output = Result<T, RecordError>> {
+        let done = self.until.allow(work);
+        done.map(|done| done.unwrap_or(Err(RecordError::OutOfTime)))
     }
 }
 

@@ -17,11 +17,11 @@ use leadlight::log::{Entry, entries};
 use leadlight::verification::{Verdict, Verification};
 
 use crate::access::{Caller, Scope, authorize};
+use crate::app::{App, Checks};
 use crate::apply::{
     ApplyError, Attempts, Known, Subject, addition, apply_evidence, assess_lead, evidence_of,
     own_source,
 };
-use crate::config::App;
 use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::rechecks;
@@ -34,19 +34,19 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
+pub async fn handle(app: &App<Checks>, request: Request) -> Response<Body> {
     handle_at(app, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(app: &App<Checks>, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("leads");
     let answer = answer(app, &exchange, &request, now).await;
     exchange.finish(answer)
 }
 
 async fn answer(
-    app: &App,
+    app: &App<Checks>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -62,7 +62,7 @@ async fn answer(
 }
 
 async fn save(
-    app: &App,
+    app: &App<Checks>,
     exchange: &Exchange,
     request: &Request,
     id: &str,
@@ -135,7 +135,7 @@ fn read_save(request: &Request, now: Timestamp) -> Result<Save, Refusal> {
 
 /// One save, while others may save the same lead.
 struct Saving<'a> {
-    app: &'a App,
+    app: &'a App<Checks>,
     caller: &'a Caller,
     id: &'a LeadId,
     save: Save,
@@ -225,6 +225,7 @@ impl Saving<'_> {
                 Some(verification) => verification,
                 None => {
                     self.app
+                        .services
                         .verifier
                         .verify(&self.save.address, Freshness::Remembered)
                         .await
@@ -270,7 +271,7 @@ impl Saved {
 }
 
 async fn show(
-    app: &App,
+    app: &App<Checks>,
     exchange: &Exchange,
     request: &Request,
     id: &str,
@@ -284,7 +285,7 @@ async fn show(
 }
 
 async fn authorize_reader(
-    app: &App,
+    app: &App<Checks>,
     exchange: &Exchange,
     request: &Request,
     id: &str,
@@ -296,13 +297,13 @@ async fn authorize_reader(
     Ok((caller, id))
 }
 
-async fn load(app: &App, caller: &Caller, id: &LeadId) -> Result<Known, Refusal> {
+async fn load(app: &App<Checks>, caller: &Caller, id: &LeadId) -> Result<Known, Refusal> {
     let known = Known::load(app, &caller.account, id, Consistency::Strong).await?;
     known.ok_or_else(Refusal::unknown_lead)
 }
 
 async fn log(
-    app: &App,
+    app: &App<Checks>,
     exchange: &Exchange,
     request: &Request,
     id: &str,
@@ -318,7 +319,7 @@ async fn log(
 
 /// The evidence of the addresses that the lead had before, each with the time when the lead left it.
 async fn load_former(
-    app: &App,
+    app: &App<Checks>,
     caller: &Caller,
     known: &Known,
 ) -> Result<Vec<(Timestamp, Evidence)>, TableError> {

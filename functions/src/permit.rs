@@ -23,6 +23,8 @@ use leadlight::policy::Policy;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::jwt;
+
 /// How long a permit is good: a check and the send that follows it, with a queue between.
 pub const LIFE: SignedDuration = SignedDuration::from_mins(5);
 /// The `iss` of every permit.
@@ -133,6 +135,7 @@ impl PermitKey {
     /// # Errors
     /// When it is no PEM of an Ed25519 key in PKCS #8, as `openssl genpkey -algorithm ed25519` writes it.
     pub fn from_pem(pem: &str) -> Result<Self, PermitKeyError> {
+        jwt::install();
         let read = || -> jsonwebtoken::errors::Result<Self> {
             let private = EncodingKey::from_ed_pem(pem.as_bytes())?;
             let mut public = Jwk::from_encoding_key(&private, Algorithm::EdDSA)?;

@@ -19,11 +19,11 @@ use leadlight::verification::{Verdict, Verification};
 use tokio::time::timeout_at;
 
 use crate::access::{Caller, Scope, authorize};
+use crate::app::{App, Checks};
 use crate::apply::{
     Contended, Known, Subject, addition, apply, apply_evidence, assess_lead, evidence_of,
     own_source,
 };
-use crate::config::App;
 use crate::exchange::{self, Exchange};
 use crate::insights::{Mailbox, Opinion};
 use crate::problem::{Refusal, chain};
@@ -43,12 +43,12 @@ const NO_SUCH_MAILBOX: &str =
     "Amazon SES is sure that there is no such mailbox, so the block stays.";
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
+pub async fn handle(app: &App<Checks>, request: Request) -> Response<Body> {
     handle_at(app, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(app: &App<Checks>, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("rechecks");
     let answer = answer(app, &exchange, &request, now);
     let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
@@ -56,7 +56,7 @@ pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<
 }
 
 async fn answer(
-    app: &App,
+    app: &App<Checks>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -74,7 +74,7 @@ async fn answer(
 
 /// Presses Check again for the lead `id`.
 pub(crate) async fn press(
-    app: &App,
+    app: &App<Checks>,
     caller: &Caller,
     id: &LeadId,
     now: Timestamp,
@@ -149,7 +149,7 @@ pub(crate) async fn press(
 
 /// Counts the press against the limits of the lead and of the account.
 async fn count(
-    app: &App,
+    app: &App<Checks>,
     caller: &Caller,
     known: &Known,
     now: Timestamp,
@@ -204,7 +204,7 @@ enum Examination {
 
 /// One press that was permitted and counted.
 struct Press<'a> {
-    app: &'a App,
+    app: &'a App<Checks>,
     caller: &'a Caller,
     /// What the person who pressed could see.
     known: Known,
@@ -217,7 +217,12 @@ impl Press<'_> {
     async fn examine(&self) -> Examination {
         let opinion_by = tokio::time::Instant::now() + OPINION_WITHIN;
         let address = &self.known.lead.item.address;
-        let verification = self.app.verifier.verify(address, Freshness::Asked).await;
+        let verification = self
+            .app
+            .services
+            .verifier
+            .verify(address, Freshness::Asked)
+            .await;
         if let Verdict::Inconclusive { .. } = verification.verdict {
             return Examination::Failed(Some(verification));
         }
@@ -232,7 +237,7 @@ impl Press<'_> {
             tracing::error!(account = %self.caller.account, "an SES tenant withholds mail of an account whose item names no SES tenant");
             return Examination::Failed(None);
         }
-        let lists = &self.app.suppression_list;
+        let lists = &self.app.services.suppression_list;
         let (among, spellings) = (List::of(tenant), self.spellings());
         let (entries, opinion) = futures_util::join!(
             lists.find(&among, &spellings),
@@ -274,7 +279,7 @@ impl Press<'_> {
             key: &self.known.address,
         };
         let most = self.caller.policy().mailbox_checks_per_day;
-        let insights = &self.app.insights;
+        let insights = &self.app.services.insights;
         insights
             .opinion(&self.app.table, mailbox, most, self.now)
             .await

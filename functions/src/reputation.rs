@@ -15,7 +15,7 @@ use lambda_http::{Body, Request, Response};
 use leadlight::reputation::Reputation;
 
 use crate::access::{Scope, authorize};
-use crate::config::Store;
+use crate::app::Store;
 use crate::exchange::{self, Exchange};
 use crate::openapi;
 use crate::problem::Refusal;

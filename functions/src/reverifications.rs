@@ -16,16 +16,15 @@ use leadlight::evidence::{AddressRecord, Fact, Piece};
 use leadlight::lead::{Lead, LeadId};
 use leadlight::verification::{InconclusiveCause, Verdict};
 use serde::Serialize;
-use tokio::time::Instant;
 
+use crate::app::App;
 use crate::apply::{ApplyError, Subject, addition, apply_evidence};
-use crate::config::App;
 use crate::due;
-use crate::invocation;
+use crate::invocation::Until;
 use crate::problem::chain;
 use crate::table::item::{DueVerification, Key, Stored};
 use crate::table::{Consistency, Table, TableError};
-use crate::verifier::{DEADLINE, Freshness};
+use crate::verifier::{DEADLINE, Freshness, Verifier};
 
 /// Minutes after a save at which it is verified again: after 1, 5 and 30 minutes more, after 2 hours more, then every 12 hours for
 /// three days. A name server that is away for longer is not coming back, or is somebody's who does not mind.
@@ -86,7 +85,7 @@ fn next_due(since: Timestamp, now: Timestamp) -> Option<Timestamp> {
 /// # Errors
 /// When the list of what is due cannot be read. What was not seen to stays due.
 pub async fn handle(
-    app: &App,
+    app: &App<Verifier>,
     deadline: Option<std::time::Instant>,
 ) -> Result<Report, HandleError> {
     handle_at(app, deadline, Timestamp::now()).await
@@ -97,12 +96,12 @@ pub async fn handle(
 /// # Errors
 /// As [`handle`].
 pub async fn handle_at(
-    app: &App,
+    app: &App<Verifier>,
     deadline: Option<std::time::Instant>,
     now: Timestamp,
 ) -> Result<Report, HandleError> {
     // A verification that is begun must be able to end, and be recorded.
-    let until = invocation::until(deadline, DEADLINE * 2);
+    let until = Until::before(deadline, DEADLINE * 2);
     let run = Run { app, until, now };
     let mut report = Report::default();
     let mut after = None;
@@ -115,7 +114,7 @@ pub async fn handle_at(
         }
         report.add(run.see_to(due.into_iter().flatten().collect()).await?);
         after = page.next;
-        if after.is_none() || run.is_over() {
+        if after.is_none() || run.until.is_over() {
             break;
         }
     }
@@ -144,8 +143,8 @@ impl Report {
 
 /// One invocation.
 struct Run<'a> {
-    app: &'a App,
-    until: Option<Instant>,
+    app: &'a App<Verifier>,
+    until: Until,
     now: Timestamp,
 }
 
@@ -158,10 +157,6 @@ struct Task {
 }
 
 impl Run<'_> {
-    fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
-    }
-
     /// Sees to a page of what is due, domain by domain.
     async fn see_to(&self, due: Vec<DueVerification>) -> Result<Report, TableError> {
         let mut report = Report::default();
@@ -237,7 +232,7 @@ impl Run<'_> {
         let mut report = Report::default();
         let mut unknown = None;
         for task in tasks {
-            if self.is_over() {
+            if self.until.is_over() {
                 report.left += 1;
                 continue;
             }
@@ -270,7 +265,7 @@ impl Run<'_> {
         };
         let verification = self
             .app
-            .verifier
+            .services
             .verify(&task.lead.address, Freshness::Remembered)
             .await;
         if let Verdict::Inconclusive { cause } = verification.verdict {

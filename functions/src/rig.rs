@@ -35,7 +35,8 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{App, Settings, SnsSettings, lines};
+use crate::app::Leadlight;
+use crate::config::{Settings, SnsSettings, lines};
 use crate::table::Table;
 use crate::table::definition::{Definition, Template};
 use crate::table::item::{Account, AddressSecret, Algorithm, PublicKey};
@@ -45,7 +46,7 @@ pub(crate) const KEY_ID: &str = "key-1";
 
 /// Everything a flow touches, and the ways to disturb it.
 pub(crate) struct Rig {
-    pub(crate) app: App,
+    pub(crate) app: Leadlight,
     pub(crate) table: Arc<Proxy>,
     /// The same table, past the proxy: what somebody else does.
     pub(crate) others: Table,
@@ -100,7 +101,7 @@ impl Rig {
             ..settings.clone()
         };
         let others = Table::new(past_the_proxy.dynamodb(), settings.table.clone());
-        let app = App::new(&settings).unwrap();
+        let app = Leadlight::new(&settings).unwrap();
         app.table.create(&TABLE).await.unwrap();
 
         let account = AccountId::parse("acme").unwrap();
@@ -130,6 +131,7 @@ impl Rig {
             .unwrap();
         let private = secret.to_pkcs8_pem(LineEnding::LF).unwrap();
         let key = EncodingKey::from_ec_pem(private.as_bytes()).unwrap();
+        crate::jwt::install();
         table.calls();
         Self {
             app,
@@ -178,11 +180,11 @@ impl Rig {
     pub(crate) async fn answer(&self, request: Request) -> (u16, Value) {
         let path = request.uri().path().to_owned();
         let response = if path.ends_with("/rechecks") {
-            crate::rechecks::handle_at(&self.app, request, self.now).await
+            crate::rechecks::handle_at(&self.app.checks, request, self.now).await
         } else if path.ends_with("/statuses") {
             crate::statuses::handle_at(&self.app, request, self.now).await
         } else {
-            crate::leads::handle_at(&self.app, request, self.now).await
+            crate::leads::handle_at(&self.app.checks, request, self.now).await
         };
         let status = response.status().as_u16();
         (

@@ -33,8 +33,8 @@ use leadlight::gate::{self, GateDecision, MAX_CHECKED, Mode, Objection, Purpose}
 use leadlight::lead::LeadId;
 
 use crate::access::{Caller, Scope, authorize};
+use crate::app::{App, Outbox};
 use crate::apply::evidence_of;
-use crate::config::App;
 use crate::exchange::{self, Exchange};
 use crate::feedback::{ACCOUNT_TAG, LEAD_TAG};
 use crate::permit::{PermitKey, Statement};
@@ -56,19 +56,19 @@ const MAX_MESSAGE_OCTETS: usize = 5 * 1024 * 1024;
 const KEYS_KEPT: &str = "public, max-age=3600";
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
+pub async fn handle(app: &App<Outbox>, request: Request) -> Response<Body> {
     handle_at(app, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(app: &App<Outbox>, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("sends");
     let answer = answer(app, &exchange, &request, now).await;
     exchange.finish(answer)
 }
 
 async fn answer(
-    app: &App,
+    app: &App<Outbox>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -84,8 +84,8 @@ async fn answer(
 }
 
 /// Shows the public keys of permits. Whoever verifies one needs no token.
-fn permit_keys(app: &App) -> Result<Response<Body>, Refusal> {
-    let keys = app.permit_key.as_ref().map(PermitKey::public);
+fn permit_keys(app: &App<Outbox>) -> Result<Response<Body>, Refusal> {
+    let keys = app.services.permit_key.as_ref().map(PermitKey::public);
     let mut response = exchange::json(StatusCode::OK, &keys.unwrap_or_default())?;
     response
         .headers_mut()
@@ -94,7 +94,7 @@ fn permit_keys(app: &App) -> Result<Response<Body>, Refusal> {
 }
 
 async fn check(
-    app: &App,
+    app: &App<Outbox>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -151,13 +151,13 @@ fn read_recipients(asked: &SendChecksRequest) -> Result<Vec<(Address, Option<Lea
 }
 
 fn permit(
-    app: &App,
+    app: &App<Outbox>,
     caller: &Caller,
     recipients: &[Recipient],
     purpose: Purpose,
     now: Timestamp,
 ) -> Result<Option<Permit>, Refusal> {
-    let Some(key) = &app.permit_key else {
+    let Some(key) = &app.services.permit_key else {
         return Ok(None);
     };
     let signed = key.sign(statement(caller, recipients, purpose), now);
@@ -192,7 +192,7 @@ impl Recipient {
 
 /// Folds recipients with the same mailbox and lead, in the order they were named.
 fn fold(
-    app: &App,
+    app: &App<Outbox>,
     caller: &Caller,
     named: impl IntoIterator<Item = (Address, Option<LeadId>)>,
 ) -> Result<Vec<Recipient>, Refusal> {
@@ -220,7 +220,7 @@ fn fold(
 /// What stands against each recipient, by what the table holds now. Where a mailbox is named for several leads, what stands
 /// against it for one stands against it for all: a message is to the mailbox.
 async fn object(
-    app: &App,
+    app: &App<Outbox>,
     caller: &Caller,
     recipients: &[Recipient],
     purpose: Purpose,
@@ -260,7 +260,7 @@ async fn object(
 }
 
 async fn send(
-    app: &App,
+    app: &App<Outbox>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -307,7 +307,7 @@ async fn send(
 /// Refuses a sender that is not the account's: neither the address nor its domain is one of its identities. An address that is
 /// somebody else's identity is not ours for its domain.
 async fn permit_sender(
-    app: &App,
+    app: &App<Outbox>,
     caller: &Caller,
     from: &Address,
     now: Timestamp,
@@ -323,7 +323,7 @@ async fn permit_sender(
 
 /// One request to send.
 struct Sending<'a> {
-    app: &'a App,
+    app: &'a App<Outbox>,
     caller: &'a Caller,
     recipients: Vec<Recipient>,
     request_tag: String,
@@ -336,7 +336,7 @@ impl Sending<'_> {
         let Some(permit) = permit else {
             return Ok(());
         };
-        let Some(key) = &self.app.permit_key else {
+        let Some(key) = &self.app.services.permit_key else {
             let detail = "this deployment signs no permits";
             return Err(Refusal::invalid_permit("foreign", detail));
         };
@@ -438,7 +438,7 @@ impl Sending<'_> {
         let message = draft
             .compose(&positions, tags, self.caller.ses_tenant())
             .map_err(|error| MailError::Misconfigured(error.into()))?;
-        let message_id = self.app.mailer.send(message).await?;
+        let message_id = self.app.services.mailer.send(message).await?;
         tracing::info!(
             account,
             request = self.request_tag,

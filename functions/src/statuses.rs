@@ -12,8 +12,8 @@ use leadlight::api::{LeadStatus, MAX_STATUSES, StatusesReply, StatusesRequest};
 use leadlight::lead::{Lead, LeadId};
 
 use crate::access::{Caller, Scope, authorize};
+use crate::app::Store;
 use crate::apply::{assess_lead, evidence_of};
-use crate::config::Store;
 use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
 use crate::table::item::Key;

@@ -17,7 +17,8 @@ use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Request, Response};
 use leadlight::api::{NotificationOutcome, NotificationReply};
 
-use crate::config::{App, Settings, SnsSettings, cause};
+use crate::app::App;
+use crate::config::{Settings, SnsSettings, cause};
 use crate::exchange::{self, Exchange};
 use crate::feedback::{RecordError, record_one};
 use crate::problem::{Refusal, chain};
@@ -31,8 +32,7 @@ const MAX_MESSAGE_OCTETS: usize = 1024 * 1024;
 /// How long recording may take: inside the function's ten seconds, and those of a delivery, which are fifteen.
 const RECORDED_WITHIN: Duration = Duration::from_secs(6);
 
-/// SNS, as far as it delivers by HTTPS. Its client is made when one is needed: subscriptions are rare, and the other functions carry
-/// nothing of it.
+/// SNS, as far as it delivers by HTTPS. Its client is made when one is needed: subscriptions are rare, and each topic has its region.
 #[derive(Debug)]
 pub struct Sns {
     settings: Settings,
@@ -52,18 +52,22 @@ impl Sns {
 }
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
+pub async fn handle(app: &App<Sns>, request: Request) -> Response<Body> {
     handle_at(app, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(app: &App<Sns>, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("subscriber");
     let answer = answer(app, &request, now).await;
     exchange.finish(answer)
 }
 
-async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response<Body>, Refusal> {
+async fn answer(
+    app: &App<Sns>,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Response<Body>, Refusal> {
     match (exchange::segments(request).as_slice(), request.method()) {
         (["v1", "notifications"], &Method::POST) => {}
         (["v1", "notifications"], _) => return Err(Refusal::method_not_allowed("POST")),
@@ -72,13 +76,16 @@ async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response
     // SNS says that its JSON is plain text.
     let message: Message = exchange::read_undeclared_json(request, &REQUIRED, MAX_MESSAGE_OCTETS)?;
     message.check_lines()?;
-    let topics = &app.sns.settings.sns.topics;
+    let topics = &app.services.settings.sns.topics;
     let topic = topics.find(&message.topic_arn).ok_or_else(|| {
         let detail = "the topic is not one whose messages are taken";
         Refusal::untrusted_message("topic", "/TopicArn", detail)
     })?;
     let published_at = message.published_at(now)?;
-    app.sns.certificates.verify(&message, topic, now).await?;
+    app.services
+        .certificates
+        .verify(&message, topic, now)
+        .await?;
     let outcome = match message.kind {
         Kind::Notification => {
             let text = &message.text;
@@ -89,7 +96,7 @@ async fn answer(app: &App, request: &Request, now: Timestamp) -> Result<Response
             }
         }
         Kind::SubscriptionConfirmation => {
-            Box::pin(app.sns.confirm(&message, topic)).await?;
+            Box::pin(app.services.confirm(&message, topic)).await?;
             NotificationOutcome::Confirmed
         }
         // Its URL would subscribe again. Whether somebody may end a subscription is the topic's policy's business.
@@ -115,7 +122,7 @@ impl Sns {
                 "this field is needed",
             ));
         };
-        let client = self.settings.sns_over(self.http.clone(), topic.region());
+        let client = self.settings.sns(self.http.clone(), topic.region());
         let confirmed = client
             .confirm_subscription()
             .topic_arn(topic.arn())

@@ -9,25 +9,25 @@ use leadlight::address::Address;
 use leadlight::api::{VerificationReply, VerifyRequest};
 
 use crate::access::{Scope, authorize};
-use crate::config::App;
+use crate::app::App;
 use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
-use crate::verifier::Freshness;
+use crate::verifier::{Freshness, Verifier};
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
+pub async fn handle(app: &App<Verifier>, request: Request) -> Response<Body> {
     handle_at(app, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(app: &App<Verifier>, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("verifications");
     let answer = answer(app, &exchange, &request, now).await;
     exchange.finish(answer)
 }
 
 async fn answer(
-    app: &App,
+    app: &App<Verifier>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -43,7 +43,7 @@ async fn answer(
     let VerifyRequest { address } = exchange::read_json(request, &["address"])?;
     let reply = match Address::parse(&address) {
         Ok(address) => {
-            let verification = app.verifier.verify(&address, Freshness::Remembered).await;
+            let verification = app.services.verify(&address, Freshness::Remembered).await;
             VerificationReply::new(&address, &verification)
         }
         Err(error) => VerificationReply::not_an_address(&error),

@@ -9,8 +9,9 @@ use leadlight::api::{SaveWebhook, WebhookReply, WebhookState};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::access::{Scope, authorize};
+use crate::app::App;
 use crate::apply::apply;
-use crate::config::App;
+use crate::deliveries::Reach;
 use crate::deliveries::new_secret;
 use crate::exchange::{self, Exchange};
 use crate::problem::Refusal;
@@ -21,19 +22,19 @@ use crate::table::item::{Key, Webhook, WebhookSecret};
 const FORMER_SECRET_SIGNS: SignedDuration = SignedDuration::from_hours(24);
 
 /// Answers one request. Never fails and never panics: every refusal is a problem document.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
+pub async fn handle(app: &App<Reach>, request: Request) -> Response<Body> {
     handle_at(app, request, Timestamp::now()).await
 }
 
 /// Answers one request that arrived at `now`.
-pub async fn handle_at(app: &App, request: Request, now: Timestamp) -> Response<Body> {
+pub async fn handle_at(app: &App<Reach>, request: Request, now: Timestamp) -> Response<Body> {
     let exchange = Exchange::begin("webhooks");
     let answer = answer(app, &exchange, &request, now).await;
     exchange.finish(answer)
 }
 
 async fn answer(
-    app: &App,
+    app: &App<Reach>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -48,7 +49,7 @@ async fn answer(
 }
 
 async fn show(
-    app: &App,
+    app: &App<Reach>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -62,7 +63,7 @@ async fn show(
 }
 
 async fn save(
-    app: &App,
+    app: &App<Reach>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,
@@ -70,7 +71,7 @@ async fn save(
     let caller = authorize(app, exchange, request.headers(), Scope::Webhooks, now).await?;
     caller.permit_recipient(None)?;
     let SaveWebhook { url, rotate_secret } = exchange::read_json(request, &["url"])?;
-    let url = app.courier.read_url(&url);
+    let url = app.services.read_url(&url);
     let url =
         url.map_err(|error| Refusal::invalid_field("/url", error.code(), error.to_string()))?;
 
@@ -117,7 +118,7 @@ async fn save(
 }
 
 async fn remove(
-    app: &App,
+    app: &App<Reach>,
     exchange: &Exchange,
     request: &Request,
     now: Timestamp,

@@ -692,15 +692,19 @@ async fn an_event_of_no_stream_is_an_error_where_a_stream_is_followed(world: Wor
         ),
     ] {
         let event = json!({ "Records": records });
-        let followed = changes::handle(&world.app, event.clone(), None).await;
+        let followed = changes::handle(&world.app.event_bus, event.clone(), None).await;
         assert!(followed.is_err(), "changes, {why}");
-        let delivered = deliveries::handle(&world.app, event, None).await;
+        let delivered = deliveries::handle(&world.app.courier, event, None).await;
         assert!(delivered.is_err(), "deliveries, {why}");
     }
     let event = json!({ "Records": [good] });
     for answer in [
-        changes::handle(&world.app, event.clone(), None).await.ok(),
-        deliveries::handle(&world.app, event, None).await.ok(),
+        changes::handle(&world.app.event_bus, event.clone(), None)
+            .await
+            .ok(),
+        deliveries::handle(&world.app.courier, event, None)
+            .await
+            .ok(),
     ] {
         assert_eq!(answer, Some(json!({ "batchItemFailures": [] })));
     }
@@ -723,7 +727,7 @@ async fn deliveries_that_cannot_be_read_hold_up_no_other(world: World) {
         ("sk", "2026-01-01T00:00:00Z#acme#msg_0"),
     ];
     world.write_by_hand(&early).await;
-    let report = deliveries::deliver_due(&world.app, None, now)
+    let report = deliveries::deliver_due(&world.app.courier, None, now)
         .await
         .unwrap();
     let expected = deliveries::Report {

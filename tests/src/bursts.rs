@@ -8,7 +8,7 @@ use leadlight::address::Address;
 use leadlight::api::{LeadStatus, StatusesReply};
 use leadlight::evidence::{AddressRecord, Fact, Piece};
 use leadlight_dev::ses::sns_envelope;
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
 use leadlight_functions::table::Consistency;
 use leadlight_functions::table::item::Key;
 use rand::rngs::StdRng;
@@ -130,7 +130,7 @@ fn body(notification: &Value, account: &str, received_at: Timestamp) -> String {
     sns_envelope(&message, received_at).to_string()
 }
 
-async fn deliver(app: &App, bodies: Vec<String>) {
+async fn deliver(app: &Leadlight, bodies: Vec<String>) {
     let dead = redeliver(app, bodies).await;
     assert_eq!(dead.len(), 0, "nothing may end in the dead-letter queue");
 }

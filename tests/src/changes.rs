@@ -55,7 +55,9 @@ impl Follower {
 
 pub(crate) async fn hand_over(world: &World, records: Vec<Value>) -> Value {
     let event = json!({ "Records": records });
-    changes::handle(&world.app, event, None).await.unwrap()
+    changes::handle(&world.app.event_bus, event, None)
+        .await
+        .unwrap()
 }
 
 /// What was published, as events.

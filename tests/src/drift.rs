@@ -11,7 +11,7 @@ use leadlight::address::Address;
 use leadlight::api::Outcome;
 use leadlight_dev::lambdas;
 use leadlight_dev::progress::Progress as Building;
-use leadlight_functions::config::App;
+use leadlight_functions::app::{App, Checks};
 use leadlight_functions::suppression_list::List;
 use leadlight_support::comparison::Difference;
 use leadlight_support::drift::{Drift, Progress, Survey};
@@ -215,7 +215,7 @@ fn address_of(lead: &str) -> String {
     format!("{lead}@lead.example")
 }
 
-async fn drift<'a>(app: &'a App, world: &World, rate: f64) -> Drift<'a> {
+async fn drift<'a>(app: &'a App<Checks>, world: &World, rate: f64) -> Drift<'a> {
     let id = world.acme.account.clone();
     let drift = Drift::open(app, id, rate, Timestamp::now, Progress::hidden());
     drift.await.unwrap()
@@ -226,7 +226,7 @@ async fn survey(world: &World, named: &[&str]) -> Survey {
         .iter()
         .map(|address| Address::parse(address).unwrap())
         .collect();
-    let drift = drift(&world.app, world, FAST).await;
+    let drift = drift(&world.app.checks, world, FAST).await;
     drift.survey(&named).await.unwrap()
 }
 
@@ -235,7 +235,7 @@ async fn repair_all(world: &World) -> Plan {
     let folder = tempfile::tempdir().unwrap();
     let file = PlanFile::new(folder.path().join("state.json"));
     let mut plan = survey(world, &[]).await.plan();
-    let drift = drift(&world.app, world, FAST).await;
+    let drift = drift(&world.app.checks, world, FAST).await;
     drift.repair(&mut plan, &file).await.unwrap();
     assert!(plan.open.is_empty() && plan.failed.is_empty(), "{plan:?}");
     assert!(!file.path().exists(), "nothing is left of it");
@@ -370,7 +370,7 @@ async fn other_accounts_addresses_are_left_alone_unless_named(world: World) {
     assert_eq!(found.strangers, 1);
     let folder = tempfile::tempdir().unwrap();
     let file = PlanFile::new(folder.path().join("state.json"));
-    let drift = drift(&world.app, &world, FAST).await;
+    let drift = drift(&world.app.checks, &world, FAST).await;
     drift.repair(&mut found.plan(), &file).await.unwrap();
     assert!(world.record("theirs@lead.example").await.is_none());
     for ours in ["mine@lead.example", "named@lead.example"] {
@@ -445,7 +445,7 @@ async fn a_crash_at_every_step_does_nothing_twice_and_skips_nothing(world: World
     let mut deaths = 0;
     loop {
         let app = world.restarted();
-        let drift = drift(&app, &world, FAST).await;
+        let drift = drift(&app.checks, &world, FAST).await;
         let mut plan = file.load(&world.acme.account).unwrap().unwrap();
         tokio::select! {
             done = drift.repair(&mut plan, &file) => { done.unwrap(); break }
@@ -477,7 +477,7 @@ async fn a_repair_trusts_nothing_that_is_old(world: World) {
         ])
         .await;
     let gone = |address: &str| {
-        let list = &world.app.suppression_list;
+        let list = &world.app.checks.services.suppression_list;
         let address = address.to_owned();
         async move { list.remove(&List::Account, &address).await.unwrap() }
     };
@@ -485,7 +485,7 @@ async fn a_repair_trusts_nothing_that_is_old(world: World) {
     gone("Twice@lead.example").await;
     let folder = tempfile::tempdir().unwrap();
     let file = PlanFile::new(folder.path().join("state.json"));
-    let drift = drift(&world.app, &world, FAST).await;
+    let drift = drift(&world.app.checks, &world, FAST).await;
     drift.repair(&mut plan, &file).await.unwrap();
     assert_eq!(
         (plan.repaired, plan.settled),
@@ -527,13 +527,13 @@ async fn an_outage_stops_the_repair_and_keeps_its_place(world: World) {
             Act::CutBefore
         }
     });
-    let stopped = drift(&world.app, &world, FAST).await;
+    let stopped = drift(&world.app.checks, &world, FAST).await;
     stopped.repair(&mut plan, &file).await.unwrap_err();
     let mut kept = file.load(&world.acme.account).unwrap().unwrap();
     assert_eq!(kept, plan, "the file says what was done");
     assert!(kept.repaired > 0 && !kept.open.is_empty(), "{kept:?}");
     world.ses_calls.behave();
-    let continued = drift(&world.app, &world, FAST).await;
+    let continued = drift(&world.app.checks, &world, FAST).await;
     continued.repair(&mut kept, &file).await.unwrap();
     assert_eq!(
         (kept.repaired, kept.settled, kept.total()),
@@ -554,7 +554,7 @@ async fn an_address_that_ses_refuses_is_set_aside(world: World) {
             Act::Pass
         }
     });
-    let refused = drift(&world.app, &world, FAST).await;
+    let refused = drift(&world.app.checks, &world, FAST).await;
     refused.repair(&mut plan, &file).await.unwrap();
     assert_eq!(
         (plan.repaired, plan.failed.len()),
@@ -579,7 +579,7 @@ async fn the_repair_keeps_to_the_quota(world: World) {
     world.ses.limit(Duration::from_secs(1));
     world.ses_calls.take_calls();
     let started = Instant::now();
-    let drift = drift(&world.app, &world, 0.95).await;
+    let drift = drift(&world.app.checks, &world, 0.95).await;
     let mut plan = drift.survey(&[]).await.unwrap().plan();
     let folder = tempfile::tempdir().unwrap();
     let file = PlanFile::new(folder.path().join("state.json"));

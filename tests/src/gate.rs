@@ -9,7 +9,7 @@ use lambda_http::http::HeaderValue;
 use leadlight::api::{RecipientAnswer, SendChecksReply, SendReply};
 use leadlight::gate::GateDecision::{Allow, Refuse};
 use leadlight_dev::ses::OutboxMessage;
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
 use leadlight_functions::feedback;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -102,7 +102,7 @@ async fn sent(world: &World, message: &Value) -> SendReply {
 /// Sends under an `Idempotency-Key`, by `app`.
 pub(crate) async fn send_under(
     world: &World,
-    app: &App,
+    app: &Leadlight,
     key: &str,
     message: &Value,
     now: Timestamp,

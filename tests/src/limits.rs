@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::Body;
 use leadlight::policy::Policy;
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
 use leadlight_functions::limits::BLOCK;
 use p256::ecdsa::Signature;
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn per_minute(page_token: u32, server_token: u32, account: u32) -> Policy {
 }
 
 /// Asks for the status of a lead.
-async fn ask(app: &App, token: &str, now: Timestamp) -> Reply {
+async fn ask(app: &Leadlight, token: &str, now: Timestamp) -> Reply {
     let body = Body::Text(r#"{"leads":["ann"]}"#.to_owned());
     let authorization = format!("Bearer {token}");
     let request = request("POST", "/v1/statuses", Some(&authorization), body);
@@ -44,7 +44,7 @@ async fn ask(app: &App, token: &str, now: Timestamp) -> Reply {
 }
 
 /// How many of `tries` requests pass before the first that does not.
-async fn passed(app: &App, token: &str, tries: u32, now: Timestamp) -> u32 {
+async fn passed(app: &Leadlight, token: &str, tries: u32, now: Timestamp) -> u32 {
     for n in 0..tries {
         let reply = ask(app, token, now).await;
         if reply.status != 200 {

@@ -186,8 +186,8 @@ async fn two_runs_at_once_tell_it_once(world: World) {
     let now = after(start, 1);
     let both = async || {
         let (one, other) = tokio::join!(
-            reverifications::handle_at(&world.app, None, now),
-            reverifications::handle_at(&world.rival, None, now),
+            reverifications::handle_at(&world.app.verifier, None, now),
+            reverifications::handle_at(&world.rival.verifier, None, now),
         );
         (one.unwrap(), other.unwrap())
     };
@@ -196,8 +196,8 @@ async fn two_runs_at_once_tell_it_once(world: World) {
     world.dns.change(parked);
     let now = after(start, 7);
     let (one, other) = tokio::join!(
-        reverifications::handle_at(&world.app, None, now),
-        reverifications::handle_at(&world.rival, None, now),
+        reverifications::handle_at(&world.app.verifier, None, now),
+        reverifications::handle_at(&world.rival.verifier, None, now),
     );
     assert!(one.unwrap().verified + other.unwrap().verified >= 1);
     assert_eq!(verifications(&world).await, 1, "told once");
@@ -259,7 +259,7 @@ async fn a_crash_leaves_nothing_undone(world: World) {
             Act::Pass
         }
     });
-    let failed = reverifications::handle_at(&world.app, None, start).await;
+    let failed = reverifications::handle_at(&world.app.verifier, None, start).await;
     assert!(failed.is_err(), "{failed:?}");
 }
 
@@ -323,7 +323,8 @@ async fn a_run_that_is_out_of_time_leaves_the_rest(world: World) {
     world.dns.change(parked);
     // As much time as one verification needs at worst, and not twice as much.
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    let report = reverifications::handle_at(&world.app, Some(deadline), after(start, 1)).await;
+    let report =
+        reverifications::handle_at(&world.app.verifier, Some(deadline), after(start, 1)).await;
     assert_eq!(report.unwrap(), Report { left: 1, ..NOTHING });
     assert_eq!(world.tick(after(start, 2)).await.verified, 1);
 }

@@ -160,9 +160,10 @@ async fn the_roles_of_the_template_allow_what_the_functions_do_and_nothing_more(
     iam.enact("deliveries", &mut world).await;
     let records = json!({ "Records": world.stream.records().await.unwrap() });
     let soon = Timestamp::now() + SignedDuration::from_mins(6);
-    let put_off = deliveries::deliver_new(&world.app, records, None, Timestamp::now()).await;
+    let put_off =
+        deliveries::deliver_new(&world.app.courier, records, None, Timestamp::now()).await;
     assert!(put_off.unwrap().put_off > 0);
-    let put_off = deliveries::deliver_due(&world.app, None, soon).await;
+    let put_off = deliveries::deliver_due(&world.app.courier, None, soon).await;
     assert!(put_off.unwrap().put_off > 0);
 
     iam.enact("webhooks", &mut world).await;

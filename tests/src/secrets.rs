@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use leadlight::api::WebhookReply;
 use leadlight_dev::stack::{Stack, StackSettings};
 use leadlight_dev::workspace;
-use leadlight_functions::config::{App, Settings};
+use leadlight_functions::app::Leadlight;
+use leadlight_functions::config::{Settings, StartError};
 use leadlight_functions::table::Consistency;
 use leadlight_functions::table::item::Key;
 use serde_json::json;
@@ -58,7 +59,7 @@ fn check_hides(what: &str, printed: &str, secrets: &[&str]) {
 fn what_a_function_is_told_in_confidence_it_does_not_print() {
     let told = environment();
     let settings = Settings::read(|name| told.get(name).cloned()).unwrap();
-    let app = App::new(&settings).unwrap();
+    let app = Leadlight::new(&settings).unwrap();
     let key = PERMIT_KEY.lines().nth(1).unwrap();
     let secrets = [ADDRESS_SECRET, ACCESS_KEY, SESSION, LIST_KEY, key];
     for (what, printed) in [
@@ -100,7 +101,10 @@ fn an_error_about_a_secret_does_not_quote_it() {
     for (variable, value) in wrong {
         let mut told = environment();
         told.insert(variable, value.to_owned());
-        let error = Settings::read(|name| told.get(name).cloned()).unwrap_err();
+        let error = Settings::read(|name| told.get(name).cloned())
+            .map_err(StartError::from)
+            .and_then(|settings| Leadlight::new(&settings))
+            .unwrap_err();
         let mut chain = vec![format!("{error:?}")];
         let mut cause: Option<&dyn Error> = Some(&error);
         while let Some(link) = cause {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_http::Body;
 use lambda_http::http::header::CONTENT_TYPE;
 use leadlight_dev::sns::{Certificate, HOST, Issuer, TOPIC};
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
 use serde_json::{Value, json};
 
 use crate::notifications::{GENERAL, NO_EMAIL, bounce, bounce_of, complaint};
@@ -18,11 +18,11 @@ on_both_engines!(
 );
 
 /// What SNS would be answered.
-async fn post(app: &App, message: &Value, now: Timestamp) -> Reply {
+async fn post(app: &Leadlight, message: &Value, now: Timestamp) -> Reply {
     post_text(app, &message.to_string(), now).await
 }
 
-async fn post_text(app: &App, text: &str, now: Timestamp) -> Reply {
+async fn post_text(app: &Leadlight, text: &str, now: Timestamp) -> Reply {
     let body = Body::Text(text.to_owned());
     let mut request = request("POST", "/v1/notifications", None, body);
     let kind = "text/plain; charset=UTF-8".parse().unwrap();

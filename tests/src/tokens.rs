@@ -5,10 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use leadlight::account::AccountId;
+use leadlight_functions::jwt;
 use leadlight_functions::table::item::{self, PublicKey};
 use p256::SecretKey;
 use p256::elliptic_curve::Generate;
 use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+use ring::hmac;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -46,7 +48,7 @@ pub(crate) struct Token {
 enum Signature {
     Es256(EncodingKey),
     EdDsa(EncodingKey),
-    Hmac(EncodingKey),
+    Hmac(hmac::Key),
     /// These very octets.
     Octets(Vec<u8>),
 }
@@ -129,7 +131,7 @@ impl Token {
 
     /// Signed with HMAC-SHA256 under `secret`.
     pub(crate) fn by_hmac(mut self, secret: &str) -> Self {
-        self.signature = Signature::Hmac(EncodingKey::from_secret(secret.as_bytes()));
+        self.signature = Signature::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
         self.header("alg", "HS256")
     }
 
@@ -156,11 +158,15 @@ impl Token {
         let (key, algorithm) = match &self.signature {
             Signature::Es256(key) => (key, Algorithm::ES256),
             Signature::EdDsa(key) => (key, Algorithm::EdDSA),
-            Signature::Hmac(key) => (key, Algorithm::HS256),
+            Signature::Hmac(key) => {
+                let tag = hmac::sign(key, signed.as_bytes());
+                return [signed, URL_SAFE_NO_PAD.encode(tag)].join(".");
+            }
             Signature::Octets(octets) => {
                 return [signed, URL_SAFE_NO_PAD.encode(octets)].join(".");
             }
         };
+        jwt::install();
         let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), key, algorithm).unwrap();
         [signed, signature].join(".")
     }

@@ -820,7 +820,12 @@ async fn check_again_sees_a_repaired_zone_at_once(world: World) {
         });
         world.dns.change(broken);
         let address = leadlight::address::Address::parse("nobody@odd.example").unwrap();
-        world.app.verifier.verify(&address, Freshness::Asked).await;
+        world
+            .app
+            .verifier
+            .services
+            .verify(&address, Freshness::Asked)
+            .await;
         let saved = world.save(&lead, &format!("ann{n}@odd.example")).await;
         assert_eq!(code_of(&saved.status), format!("blocklisted/{reason}"));
         let still = world.recheck(&lead).await;

@@ -119,14 +119,14 @@ async fn change(world: &World) -> Report {
 
 async fn deliver_new(world: &World) -> Report {
     let records = json!({ "Records": world.stream.records().await.unwrap() });
-    deliveries::deliver_new(&world.app, records, None, Timestamp::now())
+    deliveries::deliver_new(&world.app.courier, records, None, Timestamp::now())
         .await
         .unwrap()
 }
 
 async fn deliver_due(world: &World, minutes: i64) -> Report {
     let now = Timestamp::now() + SignedDuration::from_mins(minutes);
-    deliveries::deliver_due(&world.app, None, now)
+    deliveries::deliver_due(&world.app.courier, None, now)
         .await
         .unwrap()
 }

@@ -33,9 +33,9 @@ use leadlight_dev::ses::{Ses, SesSettings};
 use leadlight_dev::sns::Sns;
 use leadlight_dev::table_stream::TableStream;
 use leadlight_dev::template;
-use leadlight_functions::config::{App, Settings, SnsSettings};
+use leadlight_functions::app::Leadlight;
+use leadlight_functions::config::{Settings, SnsSettings};
 use leadlight_functions::feedback::HandleError;
-use leadlight_functions::permit::PermitKey;
 use leadlight_functions::reverifications::{self, Report};
 use leadlight_functions::subscriber::Topics;
 use leadlight_functions::table::item::{Account, AddressSecret, Item, Key};
@@ -102,9 +102,9 @@ pub(crate) struct World {
     /// The table's stream.
     pub(crate) stream: TableStream,
     /// The functions.
-    pub(crate) app: Arc<App>,
+    pub(crate) app: Arc<Leadlight>,
     /// The functions in another process, which reach the table without the proxy.
-    pub(crate) rival: Arc<App>,
+    pub(crate) rival: Arc<Leadlight>,
     settings: Settings,
     /// The account `acme`.
     pub(crate) acme: Issuer,
@@ -157,7 +157,7 @@ impl World {
             dynamodb_endpoint: Some(table_calls.endpoint()),
             sesv2_endpoint: Some(ses_calls.endpoint()),
             configuration_set: Some("acme-news".to_owned()),
-            permit_key: Some(PermitKey::from_pem(PERMIT_KEY).unwrap()),
+            permit_key: Some(PERMIT_KEY.into()),
             event_bus: Some(event_bus::BUS.to_owned()),
             eventbridge_endpoint: Some(event_bus.endpoint()),
             sns: sns.settings(),
@@ -175,8 +175,8 @@ impl World {
             ..settings.clone()
         };
         let world = Self {
-            app: Arc::new(App::new(&settings).unwrap()),
-            rival: Arc::new(App::new(&direct).unwrap()),
+            app: Arc::new(Leadlight::new(&settings).unwrap()),
+            rival: Arc::new(Leadlight::new(&direct).unwrap()),
             acme: Issuer::new("acme"),
             globex: Issuer::new("globex"),
             settings,
@@ -250,7 +250,7 @@ impl World {
         };
         let saved = self.table().save_account(&self.acme.account, &account);
         saved.await.unwrap();
-        self.app = Arc::new(App::new(&self.settings).unwrap());
+        self.app = Arc::new(Leadlight::new(&self.settings).unwrap());
         self
     }
 
@@ -272,7 +272,7 @@ impl World {
             logs::forbid(list["key"].as_str().unwrap_or_default()).unwrap();
         }
         self.settings.blocklists = Blocklist::read_all(&lists.to_string()).unwrap();
-        self.app = Arc::new(App::new(&self.settings).unwrap());
+        self.app = Arc::new(Leadlight::new(&self.settings).unwrap());
         self
     }
 
@@ -294,8 +294,8 @@ impl World {
     }
 
     /// The functions in a process that has just started: it remembers nothing.
-    pub(crate) fn restarted(&self) -> App {
-        App::new(&self.settings).unwrap()
+    pub(crate) fn restarted(&self) -> Leadlight {
+        Leadlight::new(&self.settings).unwrap()
     }
 
     /// Puts the functions into a process that knows the account and has counted one request, as after a pause.
@@ -305,25 +305,25 @@ impl World {
     }
 
     /// The functions with another name server.
-    pub(crate) fn asking(&self, name_server: SocketAddr) -> App {
+    pub(crate) fn asking(&self, name_server: SocketAddr) -> Leadlight {
         let settings = Settings {
             name_servers: vec![name_server],
             ..self.settings.clone()
         };
-        App::new(&settings).unwrap()
+        Leadlight::new(&settings).unwrap()
     }
 
     /// The functions as deployed, which speak to webhooks on the Internet only.
-    pub(crate) fn deployed(&self) -> App {
+    pub(crate) fn deployed(&self) -> Leadlight {
         let settings = Settings {
             local_webhooks: false,
             ..self.settings.clone()
         };
-        App::new(&settings).unwrap()
+        Leadlight::new(&settings).unwrap()
     }
 
     /// The functions with other topics than SNS's stand-in has.
-    pub(crate) fn taking(&self, topics: &str) -> App {
+    pub(crate) fn taking(&self, topics: &str) -> Leadlight {
         let sns = SnsSettings {
             topics: Topics::read(topics).unwrap(),
             ..self.sns.settings()
@@ -332,16 +332,16 @@ impl World {
             sns,
             ..self.settings.clone()
         };
-        App::new(&settings).unwrap()
+        Leadlight::new(&settings).unwrap()
     }
 
     /// The functions with another SES.
-    pub(crate) fn with_ses_at(&self, address: SocketAddr) -> App {
+    pub(crate) fn with_ses_at(&self, address: SocketAddr) -> Leadlight {
         let settings = Settings {
             sesv2_endpoint: Some(format!("http://{address}")),
             ..self.settings.clone()
         };
-        App::new(&settings).unwrap()
+        Leadlight::new(&settings).unwrap()
     }
 
     /// The table, without the proxy.
@@ -440,7 +440,7 @@ impl World {
 
     /// Verifies what is due at `now`, as the schedule does.
     pub(crate) async fn tick(&self, now: Timestamp) -> Report {
-        reverifications::handle_at(&self.app, None, now)
+        reverifications::handle_at(&self.app.verifier, None, now)
             .await
             .unwrap()
     }
@@ -551,7 +551,7 @@ impl Reply {
 const MOST_RECEIVES: usize = 5;
 
 /// Delivers a batch, and what failed of it again, as a queue does. Gives back what ended in the dead-letter queue.
-pub(crate) async fn redeliver(app: &App, mut bodies: Vec<String>) -> Vec<String> {
+pub(crate) async fn redeliver(app: &Leadlight, mut bodies: Vec<String>) -> Vec<String> {
     for _ in 0..MOST_RECEIVES {
         if bodies.is_empty() {
             break;
@@ -597,19 +597,19 @@ pub(crate) fn request(
 }
 
 /// The function that the API sends a request to answers it.
-pub(crate) async fn answer(app: &App, request: Request, now: Timestamp) -> Reply {
+pub(crate) async fn answer(app: &Leadlight, request: Request, now: Timestamp) -> Reply {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = match path.as_str() {
         "/v1/statuses" => statuses::handle_at(app, request, now).await,
         "/v1/send-checks" | "/v1/sends" | "/v1/permit-keys" => {
-            sends::handle_at(app, request, now).await
+            sends::handle_at(&app.outbox, request, now).await
         }
-        "/v1/verifications" => verifications::handle_at(app, request, now).await,
-        "/v1/webhook" => webhooks::handle_at(app, request, now).await,
+        "/v1/verifications" => verifications::handle_at(&app.verifier, request, now).await,
+        "/v1/webhook" => webhooks::handle_at(&app.reach, request, now).await,
         "/v1/reputation" | "/v1/openapi.json" => reputation::handle_at(app, request, now).await,
-        "/v1/notifications" => subscriber::handle_at(app, request, now).await,
-        path if path.ends_with("/rechecks") => rechecks::handle_at(app, request, now).await,
-        _ => leads::handle_at(app, request, now).await,
+        "/v1/notifications" => subscriber::handle_at(&app.sns, request, now).await,
+        path if path.ends_with("/rechecks") => rechecks::handle_at(&app.checks, request, now).await,
+        _ => leads::handle_at(&app.checks, request, now).await,
     };
     let (parts, body) = response.into_parts();
     assert_ne!(parts.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");

@@ -1,7 +1,8 @@
 //! The function `feedback`: turns what SES publishes into evidence, see [`leadlight_functions::feedback`].
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use leadlight_functions::config::{Store, start_log};
+use leadlight_functions::app::Store;
+use leadlight_functions::config::start_log;
 use leadlight_functions::feedback;
 use leadlight_functions::invocation::deadline;
 

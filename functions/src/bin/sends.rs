@@ -1,18 +1,15 @@
 //! The function `sends`: is the gate, see [`leadlight_functions::sends`].
 
-use core::convert::Infallible;
-
-use lambda_http::{Error, Request, run, service_fn};
-use leadlight_functions::config::{App, Settings, start_log};
+use lambda_runtime::Error;
+use leadlight_functions::app::App;
+use leadlight_functions::config::start_log;
+use leadlight_functions::http::serve;
 use leadlight_functions::sends;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_log();
-    let app = &App::new(&Settings::from_env()?)?;
+    let app = &App::from_env()?;
     app.warm().await;
-    run(service_fn(async |request: Request| {
-        Ok::<_, Infallible>(sends::handle(app, request).await)
-    }))
-    .await
+    serve(async |request| sends::handle(app, request).await).await
 }

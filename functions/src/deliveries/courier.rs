@@ -95,7 +95,7 @@ impl UrlError {
 
 /// Whose receivers may be spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
     /// Public ones, by https.
     Internet,
     /// Those of this machine as well, and by http: for the local stack only.
@@ -107,11 +107,15 @@ pub(crate) enum Reach {
 /// # Errors
 /// When it may not be used, whatever its name resolves to.
 pub fn check_url(text: &str) -> Result<Url, UrlError> {
-    Reach::Internet.read(text)
+    Reach::Internet.read_url(text)
 }
 
 impl Reach {
-    fn read(self, text: &str) -> Result<Url, UrlError> {
+    /// Reads the URL of a receiver.
+    ///
+    /// # Errors
+    /// When it may not be used, whatever its name resolves to.
+    pub fn read_url(self, text: &str) -> Result<Url, UrlError> {
         if text.len() > MAX_URL_OCTETS {
             return Err(UrlError::TooLong);
         }
@@ -199,14 +203,6 @@ impl Courier {
         }
     }
 
-    /// Reads the URL of a receiver that this courier would go to.
-    ///
-    /// # Errors
-    /// As [`check_url`].
-    pub fn read_url(&self, text: &str) -> Result<Url, UrlError> {
-        self.reach.read(text)
-    }
-
     /// Delivers `body`.
     ///
     /// # Errors
@@ -229,7 +225,7 @@ impl Courier {
         headers: [(&'static str, String); 3],
         body: String,
     ) -> Result<(), Refused> {
-        let url = self.reach.read(url)?;
+        let url = self.reach.read_url(url)?;
         let address = self.resolve(&url).await?;
         let mut request = Request::builder()
             .method(Method::POST)
@@ -404,7 +400,7 @@ mod tests {
 
     #[test]
     fn the_local_stack_reaches_this_machine_and_nothing_else_inside() {
-        let read = |url: &str| Reach::ThisMachineToo.read(url).map(drop);
+        let read = |url: &str| Reach::ThisMachineToo.read_url(url).map(drop);
         assert_eq!(read("http://127.0.0.1:4000/hook"), Ok(()));
         assert_eq!(read("http://10.0.0.1/"), Err(UrlError::NotPublic));
         assert_eq!(read("http://169.254.169.254/"), Err(UrlError::NotPublic));

@@ -854,7 +854,7 @@ async fn presses_are_limited_for_the_lead_and_for_the_account() {
     assert_eq!((status, &problem["code"]), (429, &json!("lead")));
     assert_eq!(rig.recheck("8").await.0, 200);
     let request = rig.request("POST", "/v1/leads/8/rechecks", None);
-    let response = crate::rechecks::handle_at(&rig.app, request, rig.now).await;
+    let response = crate::rechecks::handle_at(&rig.app.checks, request, rig.now).await;
     assert_eq!(response.status().as_u16(), 429);
     let wait: i64 = response.headers()["retry-after"]
         .to_str()
@@ -1076,7 +1076,7 @@ async fn bodies_that_are_no_json_are_refused_by_kind() {
             .headers_mut()
             .insert("content-type", content_type.parse().unwrap());
         *request.body_mut() = body;
-        let response = crate::leads::handle_at(&rig.app, request, rig.now).await;
+        let response = crate::leads::handle_at(&rig.app.checks, request, rig.now).await;
         assert_eq!(response.status().as_u16(), expected, "{content_type}");
         assert_eq!(
             response.headers()["content-type"],
@@ -1093,7 +1093,7 @@ async fn an_outage_of_the_table_is_said_to_be_one() {
     rig.save("7", "ada@harbour.example").await;
     rig.table.refuse("GetItem");
     let request = rig.request("GET", "/v1/leads/7", None);
-    let response = crate::leads::handle_at(&rig.app, request, rig.now).await;
+    let response = crate::leads::handle_at(&rig.app.checks, request, rig.now).await;
     assert_eq!(response.status().as_u16(), 503);
     assert!(response.headers().contains_key("retry-after"));
 }
@@ -1155,7 +1155,12 @@ async fn dns_is_read_as_the_standards_say() {
     ];
     let verdict = async |text: &str, freshness| {
         let address = Address::parse(text).unwrap();
-        rig.app.verifier.verify(&address, freshness).await.verdict
+        rig.app
+            .verifier
+            .services
+            .verify(&address, freshness)
+            .await
+            .verdict
     };
     for (says, expected) in rows {
         rig.dns.says("asked.example", says.clone());

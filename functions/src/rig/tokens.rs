@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{EncodingKey, Header};
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
 use p256::SecretKey;
 use p256::elliptic_curve::Generate;
 use p256::pkcs8::{EncodePrivateKey, LineEnding};
+use ring::hmac;
 use serde_json::{Value, json};
 
 use super::{EVERY_SCOPE, KEY_ID, Rig};
@@ -46,7 +49,7 @@ impl Rig {
                 .headers_mut()
                 .insert("authorization", authorization.parse().unwrap());
         }
-        let response = crate::leads::handle_at(&self.app, request, self.now).await;
+        let response = crate::leads::handle_at(&self.app.checks, request, self.now).await;
         let status = response.status().as_u16();
         if status == 401 {
             assert!(response.headers().contains_key("www-authenticate"));
@@ -59,6 +62,10 @@ impl Rig {
 
     async fn code_for(&self, token: &Token, key: &EncodingKey) -> String {
         let token = jsonwebtoken::encode(&token.header, &token.claims, key).unwrap();
+        self.code_for_text(&token).await
+    }
+
+    async fn code_for_text(&self, token: &str) -> String {
         let (status, reply) = self.ask_with(Some(&format!("Bearer {token}"))).await;
         match status {
             200 => "200".to_owned(),
@@ -244,11 +251,13 @@ async fn every_wrong_token_is_refused_for_its_own_reason() {
     );
     let mut symmetric = rig.good();
     symmetric.header.alg = jsonwebtoken::Algorithm::HS256;
-    let secret = EncodingKey::from_secret(ED_PUBLIC.as_bytes());
-    assert_eq!(
-        rig.code_for(&symmetric, &secret).await,
-        "401 wrong_algorithm"
-    );
+    let parts = [json!(symmetric.header), symmetric.claims];
+    let signed = parts.map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signed = signed.join(".");
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, ED_PUBLIC.as_bytes());
+    let tag = hmac::sign(&secret, signed.as_bytes());
+    let symmetric = [signed, URL_SAFE_NO_PAD.encode(tag)].join(".");
+    assert_eq!(rig.code_for_text(&symmetric).await, "401 wrong_algorithm");
     let mut edwards = rig.good();
     edwards.header.alg = jsonwebtoken::Algorithm::EdDSA;
     let edwards_key = EncodingKey::from_ed_pem(ED_PRIVATE.as_bytes()).unwrap();
@@ -355,4 +364,9 @@ fn a_key_has_to_fit_its_algorithm() {
         .is_usable()
     );
     assert!(!key(Algorithm::EdDsa, "").is_usable());
+    // Of the right kind, and too short.
+    let short = r#"{"kty":"OKP","crv":"Ed25519","x":"c2hvcnQ"}"#;
+    assert!(!key(Algorithm::EdDsa, short).is_usable());
+    let short = r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#;
+    assert!(!key(Algorithm::Es256, short).is_usable());
 }

@@ -13,8 +13,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use crate::access::Caller;
+use crate::app::{App, Outbox};
 use crate::apply::{ApplyError, Attempts, own_source};
-use crate::config::App;
 use crate::problem::{Refusal, chain};
 use crate::table::item::{AddressSecret, Key, SendAttempt, SendOutcome, SkippedRecipient, Version};
 use crate::table::{Commit, Consistency, TableError};
@@ -75,7 +75,7 @@ fn hash(key: &IdempotencyKey, secret: &AddressSecret) -> String {
 
 /// A send under a key, before and after SES.
 pub(super) struct Promise<'a> {
-    app: &'a App,
+    app: &'a App<Outbox>,
     key: Key<SendAttempt>,
     attempt: SendAttempt,
     tag: String,
@@ -109,7 +109,7 @@ enum Found {
 impl<'a> Promise<'a> {
     /// A send of `body` under `key` that arrived at `now`.
     pub(super) fn new(
-        app: &'a App,
+        app: &'a App<Outbox>,
         caller: &Caller,
         key: &IdempotencyKey,
         body: &[u8],

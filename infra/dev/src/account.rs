@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
+use leadlight_functions::jwt;
 use leadlight_functions::table::item::{self, Account, PublicKey};
 use p256::SecretKey;
 use p256::elliptic_curve::Generate as _;
@@ -168,6 +169,7 @@ impl LocalAccount {
             kid: Some(KEY_ID.to_owned()),
             ..Header::new(Algorithm::ES256)
         };
+        jwt::install();
         let token = jsonwebtoken::encode(&header, &claims, &key).context("sign the token")?;
         Ok(Token { token, expires_at })
     }

@@ -24,7 +24,8 @@ use leadlight::address::Address;
 use leadlight::evidence::AddressRecord;
 use leadlight::lead::{Lead, LeadId, Save};
 use leadlight::policy::Policy;
-use leadlight_functions::config::{App, Settings, SnsSettings};
+use leadlight_functions::app::Leadlight;
+use leadlight_functions::config::{Settings, SnsSettings};
 use leadlight_functions::sends;
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::{AddressSecret, Key};
@@ -109,7 +110,7 @@ async fn measure(stored: usize) -> anyhow::Result<Row> {
     let database = dynoxide::Database::memory().context("open a database in memory")?;
     let engine = Engine::over(database.clone())?;
     let settings = settings(engine.endpoint())?;
-    let app = App::new(&settings).context("build the clients")?;
+    let app = Leadlight::new(&settings).context("build the clients")?;
     let account = LocalAccount::generate(AccountId::parse("bench")?);
     let leads = fill(&app, &database, &account, stored).await?;
 
@@ -117,13 +118,13 @@ async fn measure(stored: usize) -> anyhow::Result<Row> {
         "recipients": leads.iter().map(|lead| json!({ "address": lead.address.as_str(), "lead_id": lead.id })).collect::<Vec<_>>(),
     });
     let token = account.server_token(Timestamp::now())?.token;
-    let check = async |app: &App| -> anyhow::Result<Duration> {
+    let check = async |app: &Leadlight| -> anyhow::Result<Duration> {
         let request = lambda_http::http::Request::post("/v1/send-checks")
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
             .body(lambda_http::Body::Text(body.to_string()))?;
         let started = Instant::now();
-        let response = sends::handle(app, request).await;
+        let response = sends::handle(&app.outbox, request).await;
         let took = started.elapsed();
         ensure!(
             response.status().is_success(),
@@ -152,7 +153,7 @@ async fn measure(stored: usize) -> anyhow::Result<Row> {
     }
 
     let (endpoint, batches, _serving) = count_batches(engine.endpoint()).await?;
-    let counted = App::new(&self::settings(endpoint)?).context("build the clients")?;
+    let counted = Leadlight::new(&self::settings(endpoint)?).context("build the clients")?;
     check(&counted).await?;
     Ok(Row {
         stored,
@@ -184,7 +185,7 @@ fn settings(endpoint: String) -> anyhow::Result<Settings> {
 /// Fills the table: real leads with real records for the recipients, and as many more addresses of the same shape as are
 /// wanted.
 async fn fill(
-    app: &App,
+    app: &Leadlight,
     database: &dynoxide::Database,
     account: &LocalAccount,
     stored: usize,
@@ -242,7 +243,11 @@ async fn fill(
 }
 
 /// The keys that a check of `leads` reads.
-fn keys(app: &App, account: &LocalAccount, leads: &[Lead]) -> Vec<HashMap<String, AttributeValue>> {
+fn keys(
+    app: &Leadlight,
+    account: &LocalAccount,
+    leads: &[Lead],
+) -> Vec<HashMap<String, AttributeValue>> {
     let key = |pk: String, sk: &str| {
         HashMap::from([
             ("pk".to_owned(), AttributeValue::S(pk)),

@@ -9,9 +9,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use jiff::Timestamp;
 use lambda_http::Body;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_runtime::Diagnostic;
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
+use leadlight_functions::http::carry;
 use leadlight_functions::{
     changes, deliveries, feedback, leads, rechecks, reputation, reverifications, sends, statuses,
     subscriber, verifications, webhooks,
@@ -37,7 +37,7 @@ struct Call {
 impl Execution {
     /// # Errors
     /// When the thread cannot be started.
-    pub(crate) fn start(app: Arc<App>) -> anyhow::Result<Self> {
+    pub(crate) fn start(app: Arc<Leadlight>) -> anyhow::Result<Self> {
         let timeouts = Arc::new(Timeouts::read()?);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -81,7 +81,7 @@ impl Invoke for Execution {
 }
 
 /// What the function's binary does with an event.
-async fn handle(app: &App, function: &str, event: Value, deadline: Instant) -> Answer {
+async fn handle(app: &Leadlight, function: &str, event: Value, deadline: Instant) -> Answer {
     let request =
         || lambda_http::request::from_str(&event.to_string()).map_err(|error| unreadable(&error));
     match function {
@@ -90,11 +90,11 @@ async fn handle(app: &App, function: &str, event: Value, deadline: Instant) -> A
             answer.map_err(failed)
         }
         "changes" => {
-            let answer = changes::handle(app, event, Some(deadline)).await;
+            let answer = changes::handle(&app.event_bus, event, Some(deadline)).await;
             answer.map_err(failed)
         }
         "deliveries" => {
-            let answer = deliveries::handle(app, event, Some(deadline)).await;
+            let answer = deliveries::handle(&app.courier, event, Some(deadline)).await;
             answer.map_err(failed)
         }
         "reverifications" => {
@@ -102,28 +102,25 @@ async fn handle(app: &App, function: &str, event: Value, deadline: Instant) -> A
             let time = event.get("time").and_then(Value::as_str);
             let now = time.and_then(|time| time.parse().ok());
             let now = now.unwrap_or_else(Timestamp::now);
-            let report = reverifications::handle_at(app, Some(deadline), now).await;
+            let report = reverifications::handle_at(&app.verifier, Some(deadline), now).await;
             serialised(&report.map_err(failed)?)
         }
-        "leads" => http(leads::handle(app, request()?).boxed_local()).await,
+        "leads" => http(leads::handle(&app.checks, request()?).boxed_local()).await,
         "statuses" => http(statuses::handle(app, request()?).boxed_local()).await,
-        "rechecks" => http(rechecks::handle(app, request()?).boxed_local()).await,
-        "sends" => http(sends::handle(app, request()?).boxed_local()).await,
-        "webhooks" => http(webhooks::handle(app, request()?).boxed_local()).await,
+        "rechecks" => http(rechecks::handle(&app.checks, request()?).boxed_local()).await,
+        "sends" => http(sends::handle(&app.outbox, request()?).boxed_local()).await,
+        "webhooks" => http(webhooks::handle(&app.reach, request()?).boxed_local()).await,
         "reputation" => http(reputation::handle(app, request()?).boxed_local()).await,
-        "subscriber" => http(subscriber::handle(app, request()?).boxed_local()).await,
-        "verifications" => http(verifications::handle(app, request()?).boxed_local()).await,
+        "subscriber" => http(subscriber::handle(&app.sns, request()?).boxed_local()).await,
+        "verifications" => {
+            http(verifications::handle(&app.verifier, request()?).boxed_local()).await
+        }
         unknown => Err(FunctionError::new(FunctionError::NOT_FOUND, unknown)),
     }
 }
 
 async fn http(response: LocalBoxFuture<'_, lambda_http::Response<Body>>) -> Answer {
-    let (parts, body) = response.await.into_parts();
-    let mut answer = ApiGatewayV2httpResponse::default();
-    answer.status_code = parts.status.as_u16().into();
-    answer.headers = parts.headers;
-    answer.body = Some(body);
-    serialised(&answer)
+    serialised(&carry(response.await))
 }
 
 fn serialised(answer: &impl serde::Serialize) -> Answer {

@@ -18,10 +18,11 @@ use axum::routing::{any, get, post};
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
-use leadlight_functions::config::{App, Network, Settings};
-use leadlight_functions::permit::PermitKey;
+use leadlight_functions::app::{Leadlight, Network};
+use leadlight_functions::config::Settings;
 use leadlight_functions::table::Commit;
 use leadlight_functions::table::item::AddressSecret;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_http::cors::{self, CorsLayer};
@@ -103,7 +104,7 @@ impl Functions {
     /// What calls them: those of this process on `app`, the built ones in `environment`.
     fn start(
         &self,
-        app: &Arc<App>,
+        app: &Arc<Leadlight>,
         mut environment: Vec<(String, String)>,
     ) -> anyhow::Result<Arc<dyn Invoke>> {
         Ok(match self {
@@ -191,7 +192,7 @@ pub struct Stack {
     _wires: Vec<Wire>,
     address: SocketAddr,
     /// The functions' settings and clients.
-    pub app: Arc<App>,
+    pub app: Arc<Leadlight>,
     /// The settings that the functions run on; a built binary's environment says the same.
     pub settings: Settings,
     /// The demo CRM's account.
@@ -376,13 +377,16 @@ fn gather(crm: &Crm, ses: &Arc<Ses>, people: usize) -> Task {
 }
 
 /// The functions' clients, over the network as it is or as it is disturbed.
-fn set_up(disturbance: Option<&Disturbance>, settings: &Settings) -> anyhow::Result<Arc<App>> {
+fn set_up(
+    disturbance: Option<&Disturbance>,
+    settings: &Settings,
+) -> anyhow::Result<Arc<Leadlight>> {
     let network = Network::default();
     let network = match disturbance {
         Some(disturbance) => disturbance.over(network),
         None => network,
     };
-    let app = App::over(network, settings).context("set up the functions")?;
+    let app = Leadlight::over(&network, settings).context("set up the functions")?;
     Ok(Arc::new(app))
 }
 
@@ -495,9 +499,7 @@ fn function_settings(
         dynamodb_endpoint: Some(engine.endpoint()),
         sesv2_endpoint: Some(ses.endpoint()),
         configuration_set: Some(crm::CONFIGURATION_SET.to_owned()),
-        permit_key: permit_key()
-            .map(|pem| PermitKey::from_pem(&pem).context(PERMIT_KEY))
-            .transpose()?,
+        permit_key: permit_key().map(SecretString::from),
         event_bus: Some(event_bus::BUS.to_owned()),
         eventbridge_endpoint: Some(event_bus.endpoint()),
         sns: sns.settings(),
@@ -508,7 +510,7 @@ fn function_settings(
 /// Creates the table if there is none, and writes what an operator writes for each account.
 async fn provision(
     settings: &Settings,
-    app: &App,
+    app: &Leadlight,
     account: &LocalAccount,
     neighbour: &LocalAccount,
     policy: Policy,

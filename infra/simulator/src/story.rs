@@ -24,11 +24,12 @@ use leadlight::address::Address;
 use leadlight::evidence::{AddressRecord, Authority, Evidence, Fact, Piece};
 use leadlight::lead::Lead;
 use leadlight::policy::Policy;
+use leadlight_functions::app::{Leadlight, Network};
 use leadlight_functions::apply::{Subject, apply_evidence};
-use leadlight_functions::config::{App, Network, Settings, SnsSettings};
+use leadlight_functions::config::{Settings, SnsSettings};
 use leadlight_functions::table::definition::Definition;
 use leadlight_functions::table::item::{self, Account, PublicKey};
-use leadlight_functions::{feedback, leads, rechecks, reverifications, sends, statuses};
+use leadlight_functions::{feedback, jwt, leads, rechecks, reverifications, sends, statuses};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -70,7 +71,7 @@ struct Story {
     world: Arc<World>,
     faults: Faults,
     dns: Unplugged,
-    app: App,
+    app: Leadlight,
     key: EncodingKey,
     pollers_end: Cell<bool>,
 }
@@ -181,7 +182,7 @@ impl Story {
             mail: client,
             dns: dns.clone(),
         };
-        let app = App::over(network, &settings).context("build the clients")?;
+        let app = Leadlight::over(&network, &settings).context("build the clients")?;
         app.table.create(table).await?;
         let account = AccountId::parse(ACCOUNT)?;
         let key = PublicKey {
@@ -333,9 +334,21 @@ impl Story {
     async fn answer(&self, function: &str, request: Request, now: Timestamp) -> Response<Body> {
         let app = &self.app;
         match function {
-            "leads" => leads::handle_at(app, request, now).boxed_local().await,
-            "rechecks" => rechecks::handle_at(app, request, now).boxed_local().await,
-            "sends" => sends::handle_at(app, request, now).boxed_local().await,
+            "leads" => {
+                leads::handle_at(&app.checks, request, now)
+                    .boxed_local()
+                    .await
+            }
+            "rechecks" => {
+                rechecks::handle_at(&app.checks, request, now)
+                    .boxed_local()
+                    .await
+            }
+            "sends" => {
+                sends::handle_at(&app.outbox, request, now)
+                    .boxed_local()
+                    .await
+            }
             _ => statuses::handle_at(app, request, now).boxed_local().await,
         }
     }
@@ -347,6 +360,7 @@ impl Story {
             kid: Some(KEY_ID.to_owned()),
             ..Header::new(Algorithm::EdDSA)
         };
+        jwt::install();
         Ok(jsonwebtoken::encode(&header, &claims, &self.key)?)
     }
 
@@ -600,7 +614,7 @@ impl Story {
     /// The schedule calls.
     async fn reverify(&self) {
         let now = self.world.now();
-        let work = reverifications::handle_at(&self.app, None, now);
+        let work = reverifications::handle_at(&self.app.verifier, None, now);
         let report = self.invoke("reverifications", work).await;
         self.world.trace(&format!("reverifications: {report:?}"));
     }

@@ -16,8 +16,8 @@ use leadlight::account::AccountId;
 use leadlight::address::{Address, AddressKey};
 use leadlight::assessment::Assessment;
 use leadlight::evidence::AddressRecord;
+use leadlight_functions::app::{App, Checks};
 use leadlight_functions::apply::{ApplyError, Subject, apply_evidence};
-use leadlight_functions::config::App;
 use leadlight_functions::suppression_list::{Entry, List, SuppressionListError};
 use leadlight_functions::table::item::{Account, Key, Stored};
 use leadlight_functions::table::{Consistency, TableError};
@@ -66,7 +66,7 @@ impl Progress {
 /// One account, held against SES's lists.
 #[derive(Debug)]
 pub struct Drift<'a> {
-    app: &'a App,
+    app: &'a App<Checks>,
     id: AccountId,
     account: Account,
     pace: Pace,
@@ -169,7 +169,7 @@ impl<'a> Drift<'a> {
     /// # Errors
     /// When there is no such account, or the table cannot be asked.
     pub async fn open(
-        app: &'a App,
+        app: &'a App<Checks>,
         id: AccountId,
         rate: f64,
         clock: fn() -> Timestamp,
@@ -247,7 +247,11 @@ impl<'a> Drift<'a> {
         let mut token = None;
         loop {
             self.pace.turn().await;
-            let page = self.app.suppression_list.page(list, token.as_deref());
+            let page = self
+                .app
+                .services
+                .suppression_list
+                .page(list, token.as_deref());
             let page = page.await.context("read SES's suppression list")?;
             self.progress
                 .listing
@@ -394,7 +398,7 @@ impl<'a> Drift<'a> {
         let mut entries = Vec::new();
         for entry in &item.entries {
             self.pace.turn().await;
-            let lists = &self.app.suppression_list;
+            let lists = &self.app.services.suppression_list;
             entries.extend(lists.look(&entry.list, &entry.spelling).await?);
         }
         let Some(first) = entries.first() else {
@@ -438,7 +442,7 @@ impl<'a> Drift<'a> {
         }
         for entry in &surplus {
             self.pace.turn().await;
-            let lists = &self.app.suppression_list;
+            let lists = &self.app.services.suppression_list;
             lists.remove(&entry.list, &entry.spelling).await?;
         }
         Ok(Outcome::Repaired)

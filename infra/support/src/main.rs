@@ -12,7 +12,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use leadlight::account::AccountId;
 use leadlight::address::Address;
-use leadlight_functions::config::{App, Settings, verifier_from_env};
+use leadlight_functions::app::App;
+use leadlight_functions::config::verifier_from_env;
 use leadlight_support::drift::{Drift, Progress};
 use leadlight_support::leads_file::LeadsFile;
 use leadlight_support::plan::{Plan, PlanFile};
@@ -147,7 +148,7 @@ async fn drift(args: &DriftArgs, progress: &Progress) -> anyhow::Result<ExitCode
         Some(file) => read_addresses(file)?,
         None => Vec::new(),
     };
-    let app = App::new(&Settings::from_env()?)?;
+    let app = App::from_env()?;
     let default = || PathBuf::from(format!("leadlight-drift-{account}.json"));
     let file = PlanFile::new(args.state.clone().unwrap_or_else(default));
     let drift = Drift::open(

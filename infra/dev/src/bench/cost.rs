@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use lambda_http::Body;
 use leadlight::account::AccountId;
 use leadlight::lead::Lead;
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
 use leadlight_functions::{feedback, sends, statuses};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
@@ -90,7 +90,7 @@ pub async fn cost(progress: &Progress) -> anyhow::Result<String> {
     let database = dynoxide::Database::memory().context("open a database in memory")?;
     let engine = Engine::over(database.clone())?;
     let meter = Meter::start(engine.endpoint()).await?;
-    let app = App::new(&settings(meter.endpoint.clone())?).context("build the clients")?;
+    let app = Leadlight::new(&settings(meter.endpoint.clone())?).context("build the clients")?;
     let account = LocalAccount::generate(AccountId::parse(events::ACCOUNT)?);
     progress.say("saving leads");
     let leads = fill(&app, &database, &account, 0).await?;
@@ -149,7 +149,7 @@ pub async fn cost(progress: &Progress) -> anyhow::Result<String> {
 }
 
 /// One batch about these addresses, of which everything must be recorded.
-async fn take(app: &App, addresses: &[String]) -> anyhow::Result<()> {
+async fn take(app: &Leadlight, addresses: &[String]) -> anyhow::Result<()> {
     let answer = feedback::handle(app, events::batch(addresses), None).await?;
     ensure!(
         answer == json!({ "batchItemFailures": [] }),
@@ -160,7 +160,7 @@ async fn take(app: &App, addresses: &[String]) -> anyhow::Result<()> {
 
 /// Requests to the API.
 struct Asks<'a> {
-    app: &'a App,
+    app: &'a Leadlight,
     token: String,
 }
 
@@ -170,7 +170,7 @@ impl Asks<'_> {
             |lead: &Lead| json!({ "address": lead.address.as_str(), "lead_id": lead.id });
         let recipients: Vec<Value> = leads.iter().map(recipient).collect();
         let request = self.request("/v1/send-checks", &json!({ "recipients": recipients }))?;
-        Self::succeeded(&Box::pin(sends::handle(self.app, request)).await)
+        Self::succeeded(&Box::pin(sends::handle(&self.app.outbox, request)).await)
     }
 
     async fn view(&self, leads: &[Lead]) -> anyhow::Result<()> {
