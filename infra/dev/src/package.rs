@@ -5,20 +5,26 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
+use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::lambdas::FUNCTIONS;
 use crate::progress::Progress;
 use crate::{sbom, template, tools, widget, workspace};
 
 /// The most octets of a function's zip: the larger it is, the longer a cold start waits for its download.
-const MAX_ZIP_OCTETS: usize = 3_000_000;
+pub(crate) const MAX_ZIP_OCTETS: usize = 3 * 1024 * 1024;
+/// What Lambda calls the program of a function in its zip.
+const BINARY: &str = "bootstrap";
+/// Above 9, zopfli deflates, that many times less 9: in five it gets what counts (3.3 % less than zlib's best, measured).
+const ZOPFLI_LEVEL: i64 = 9 + 5;
 /// The minor version of the C library that `provided.al2023` has: 2.34 (Amazon Linux 2023 user guide, *glibc*).
 const GLIBC_MINOR: u32 = 34;
 
@@ -172,7 +178,7 @@ fn pack_functions(
             "--package",
             "leadlight-functions",
         ])
-        .args(["--output-format", "zip", "--lambda-dir"])
+        .arg("--lambda-dir")
         .arg(&built)
         .arg(["--", name].concat())
         .env("PATH", python.path()?)
@@ -186,25 +192,39 @@ fn pack_functions(
     std::fs::create_dir_all(&target).with_context(|| format!("create {}", target.display()))?;
     let mut packed = Vec::new();
     for function in FUNCTIONS {
-        let built = built.join(function);
         let file = format!("{name}/{function}.zip");
-        let zip = read(&built.join("bootstrap.zip"))?;
-        if zip.len() > MAX_ZIP_OCTETS {
-            bail!(
-                "{file} has {} octets, more than {MAX_ZIP_OCTETS}",
-                zip.len()
-            );
-        }
-        progress.run(
-            Command::new(python.program("python"))
-                .args(["-m", "zipfile", "-e", "bootstrap.zip", "unpacked"])
-                .current_dir(&built),
-        )?;
-        inspect(&read(&built.join("unpacked/bootstrap"))?, &folders)
-            .with_context(|| format!("inspect {file}"))?;
-        packed.push(Packed::new(folder, file, &zip)?);
+        let binary = read(&built.join(function).join(BINARY))?;
+        inspect(&binary, &folders).with_context(|| format!("inspect {file}"))?;
+        progress.say(&["packing ", &file].concat());
+        packed.push(Packed::new(folder, file, &zip(&binary)?)?);
+    }
+    let too_large: Vec<String> = packed
+        .iter()
+        .filter(|zip| zip.octets > MAX_ZIP_OCTETS)
+        .map(|zip| format!("{} has {}", zip.file, zip.octets))
+        .collect();
+    if !too_large.is_empty() {
+        bail!(
+            "more than {MAX_ZIP_OCTETS} octets: {}",
+            too_large.join(", ")
+        );
     }
     Ok(packed)
+}
+
+/// The zip of a function: nothing but its binary, made as small as deflating goes.
+///
+/// # Errors
+/// When it cannot be packed.
+pub(crate) fn zip(binary: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(ZOPFLI_LEVEL))
+        .unix_permissions(0o755);
+    zip.start_file(BINARY, options)?;
+    zip.write_all(binary).context("pack the function")?;
+    Ok(zip.finish()?.into_inner())
 }
 
 impl Packed {

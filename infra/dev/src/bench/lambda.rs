@@ -8,13 +8,12 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use leadlight::account::AccountId;
 use leadlight::policy::Policy;
-use leadlight_functions::config::App;
+use leadlight_functions::app::Leadlight;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -26,6 +25,7 @@ use super::{SECRET, settings};
 use crate::account::LocalAccount;
 use crate::engine::Engine;
 use crate::npm::Packages;
+use crate::package::{self, MAX_ZIP_OCTETS};
 use crate::progress::Progress;
 use crate::runtime_api::Function;
 use crate::{aws, stack, template, tools, workspace};
@@ -51,8 +51,6 @@ const LEAST: Ratios = Ratios {
     cpu: 10.0,
     memory: 7.0,
 };
-/// The largest zip.
-const MAX_ZIP_OCTETS: u64 = 3_000_000;
 
 /// A function that is measured.
 struct Case {
@@ -103,7 +101,8 @@ struct Ratios {
 pub async fn lambda(progress: &Progress) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("make a folder for the rivals")?;
     let ours = ours(progress)?;
-    let zip = zipped(&ours.program, folder.path(), progress)?;
+    let zip = std::fs::read(&ours.program).context("read the function")?;
+    let zip = package::zip(&zip)?.len();
     let mut cases = vec![ours];
     cases.extend(rivals(folder.path(), progress)?);
 
@@ -202,17 +201,6 @@ fn rivals(folder: &Path, progress: &Progress) -> anyhow::Result<Vec<Case>> {
     ])
 }
 
-/// The size of the zip that `binary` makes.
-fn zipped(binary: &Path, folder: &Path, progress: &Progress) -> anyhow::Result<u64> {
-    let bootstrap = folder.join("bootstrap");
-    std::fs::copy(binary, &bootstrap).context("copy the function")?;
-    let python = tools::python(progress)?;
-    let mut zip = Command::new(python.program("python"));
-    zip.args(["-m", "zipfile", "-c", "bootstrap.zip", "bootstrap"]);
-    progress.run(zip.current_dir(folder))?;
-    Ok(std::fs::metadata(folder.join("bootstrap.zip"))?.len())
-}
-
 async fn measure(cases: &[Case], behind: Behind, progress: &Progress) -> anyhow::Result<Vec<Row>> {
     let mut random = StdRng::seed_from_u64(6);
     let mut order: Vec<usize> = (0..cases.len()).collect();
@@ -255,7 +243,7 @@ struct Ground {
 impl Ground {
     async fn prepare(behind: Behind) -> anyhow::Result<Self> {
         let engine = Engine::memory()?;
-        let app = App::new(&settings(engine.endpoint())?).context("build the clients")?;
+        let app = Leadlight::new(&settings(engine.endpoint())?).context("build the clients")?;
         app.table.create(&template::table()?).await?;
         let account = LocalAccount::generate(AccountId::parse(events::ACCOUNT)?);
         let item = account.item(Policy::default())?;
