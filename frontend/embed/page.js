@@ -169,8 +169,7 @@ export function load(tag = "lead-light") {
   loading ??= (async () => {
     // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
     const letters = BUBBLES;
-    const octets = new Uint8Array(letters.length);
-    for (let at = 0; at < octets.length; at += 1) octets[at] = letters.charCodeAt(at);
+    const octets = Uint8Array.fromBase64?.(btoa(letters)) ?? Uint8Array.from(letters, (letter) => letter.charCodeAt());
     const wasm = WebAssembly.instantiate(octets, { a: bubbles.imports() });
     // Whoever awaits it hears of its failure; until then it is no news.
     wasm.catch(() => {});
@@ -180,6 +179,8 @@ export function load(tag = "lead-light") {
     const early = first(hosts);
     // The names of the bubbles may come later than their shapes and colours.
     language(hosts[0] ?? document.documentElement);
+    // While it is compiled there is time for this.
+    for (const status of presets) number(status?.lead);
     bubbles.begin((await wasm).instance.exports);
     running = true;
     const given = presets;
