@@ -167,21 +167,18 @@ export function whenWorthIt(tag, upgrade) {
 /** Loads the first module and lets the elements that wait for it in. */
 export function load(tag = "lead-light") {
   loading ??= (async () => {
-    // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
-    const letters = BUBBLES;
-    const octets = Uint8Array.fromBase64?.(btoa(letters)) ?? Uint8Array.from(letters, (letter) => letter.charCodeAt());
-    const wasm = WebAssembly.instantiate(octets, { a: bubbles.imports() });
-    // Whoever awaits it hears of its failure; until then it is no news.
-    wasm.catch(() => {});
     // The page's script may still configure, and the parser lets microtasks run between two elements.
     await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
     const hosts = [...new Set([...document.querySelectorAll(tag), ...[...waiting].map(({ host }) => host)])];
     const early = first(hosts);
     // The names of the bubbles may come later than their shapes and colours.
     language(hosts[0] ?? document.documentElement);
-    // While it is compiled there is time for this.
-    for (const status of presets) number(status?.lead);
-    bubbles.begin((await wasm).instance.exports);
+    // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
+    const letters = BUBBLES;
+    const octets = Uint8Array.fromBase64?.(btoa(letters)) ?? Uint8Array.from(letters, (letter) => letter.charCodeAt());
+    // So small a module is compiled before another thread would have begun with it.
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(octets), { a: bubbles.imports() });
+    bubbles.begin(exports);
     running = true;
     const given = presets;
     presets = [];

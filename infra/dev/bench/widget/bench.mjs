@@ -79,14 +79,20 @@ const origin = `http://127.0.0.1:${server.address().port}`;
 
 function inPage() {
   const memories = [];
-  for (const name of ["instantiate", "instantiateStreaming"]) {
-    const instantiate = WebAssembly[name];
-    WebAssembly[name] = async (...given) => {
-      const made = await instantiate.apply(WebAssembly, given);
-      memories.push(...Object.values(made.instance.exports).filter((value) => value instanceof WebAssembly.Memory));
+  const find = (instance) => memories.push(...Object.values(instance.exports).filter((value) => value instanceof WebAssembly.Memory));
+  const { instantiateStreaming } = WebAssembly;
+  WebAssembly.instantiateStreaming = async (...given) => {
+    const made = await instantiateStreaming.apply(WebAssembly, given);
+    find(made.instance);
+    return made;
+  };
+  WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+    construct(target, given) {
+      const made = new target(...given);
+      find(made);
       return made;
-    };
-  }
+    },
+  });
   globalThis.wasmBytes = () => memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);
   const shows = (element) => (element.localName === "lead-light"
     ? element.matches(":state(active), :state(blocklisted)")
