@@ -264,7 +264,7 @@ impl Settings {
         })
     }
 
-    /// A client for the table's engine. For tools that need more than [`Table`] offers.
+    /// A client for the table's engine. For tools that need more than [`Table`](crate::table::Table) offers.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.store().dynamodb(https(usize::MAX))

@@ -20,8 +20,9 @@ use crate::lambdas::FUNCTIONS;
 use crate::progress::Progress;
 use crate::{sbom, template, tools, widget, workspace};
 
-/// The most octets of a function's zip: the larger it is, the longer a cold start waits for its download.
-pub(crate) const MAX_ZIP_OCTETS: usize = 3_000_000;
+/// The most octets of a function's zip, 3 MB as Lambda counts its own limits (250 MB are 262,144,000 octets): the larger it is, the
+/// longer a cold start waits for its download.
+pub(crate) const MAX_ZIP_OCTETS: usize = 3 * 1024 * 1024;
 /// What Lambda calls the program of a function in its zip.
 const BINARY: &str = "bootstrap";
 /// Above 9, zopfli deflates, that many times less 9: in five it gets what counts (3.3 % less than zlib's best, measured).
