@@ -2,22 +2,13 @@
 
 import css from "lead-light/bubble.css";
 
-import { configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, whenRunning, whenWorthIt } from "./page.js";
+import { Row, configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, whenRunning, whenWorthIt } from "./page.js";
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
 const sheets = [sheet];
 const closed = { mode: "closed" };
 const early = ["lead", "label", "density", "status"];
-
-const bubble = document.createElement("button");
-bubble.type = "button";
-bubble.className = "loading";
-for (const [name, value] of Object.entries({
-  part: "bubble", "aria-haspopup": "dialog", "aria-expanded": "false",
-  // Until its language is there.
-  "aria-label": "Status is loading",
-})) bubble.setAttribute(name, value);
 
 export class LeadLight extends HTMLElement {
   static version = VERSION;
@@ -41,9 +32,7 @@ export class LeadLight extends HTMLElement {
     super();
     const root = this.attachShadow(closed);
     root.adoptedStyleSheets = sheets;
-    const button = bubble.cloneNode();
-    root.append(button);
-    this.#row = { host: this, root, button, states: this.attachInternals().states };
+    this.#row = new Row(this, root, this.attachInternals().states);
   }
 
   get lead() { return this.getAttribute("lead"); }
@@ -66,12 +55,12 @@ export class LeadLight extends HTMLElement {
   /** Closes the popover. */
   hide() { whenRunning(this.#row, (slot) => gesture("hide", slot)); }
 
-  focus(options) { this.#row.button.focus(options); }
+  focus(options) { this.#row.button?.focus(options); }
 
   connectedCallback() {
-    for (const name of early) {
+    for (const name of Object.keys(this)) {
       // Set before the class was there, the property hides its accessor.
-      if (Object.hasOwn(this, name)) {
+      if (early.includes(name)) {
         const value = this[name];
         delete this[name];
         this[name] = value;

@@ -5,7 +5,21 @@ import * as bubbles from "lead-light/bubbles";
 
 /** What `configure` was given. */
 export const settings = { endpoint: new URL(import.meta.url).origin };
-/** What a connected element is made of, by its number. */
+/** What an element is made of, and what it shows. */
+export class Row {
+  slot; lead; face; tone; button; spoken; isBroken;
+
+  constructor(host, root, states) {
+    this.host = host;
+    this.root = root;
+    this.states = states;
+  }
+
+  /** Sought when its words are needed, and not for everything that is drawn at first. */
+  get language() { return (this.spoken ??= language(this.host)); }
+}
+
+/** The rows of the connected elements, by their numbers. */
 export const rows = [];
 let firstFree = 0;
 /** Id, status and the status before of every lead that is spoken of, by its number. */
@@ -56,11 +70,12 @@ export function setStatuses(statuses) {
 export function connect(row) {
   if (!running) {
     waiting.add(row);
+    draw(row, "loading");
     if (broken) fail(row, broken);
     else load();
     return;
   }
-  row.language = language(row.host);
+  row.spoken = undefined;
   if (row.slot === undefined) {
     const free = rows.indexOf(undefined, firstFree);
     row.slot = firstFree = free < 0 ? rows.length : free;
@@ -82,7 +97,7 @@ function number(given) {
   let found = numbers.get(id);
   if (found === undefined && LEAD_ID.test(id)) {
     numbers.set(id, found = freeNumbers.pop() ?? leads.length);
-    leads[found] = { id };
+    leads[found] = { id, told: undefined, status: undefined, before: undefined };
   }
   return found;
 }
@@ -150,7 +165,6 @@ export function dispatch(row, type, detail, cancelable = false) {
 
 /** Says in plain words that there is no widget, where the module cannot run: refused by a policy, not loaded, or broken. */
 function fail(row, error) {
-  row.language ??= language(row.host);
   const message = word(row.language, "unsupported") || "Email status is not available in this page.";
   draw(row, "failed", row.host.label ? `${row.host.label}: ${message}` : message);
   row.button.title = message;
@@ -169,10 +183,10 @@ export function load(tag = "lead-light") {
   loading ??= (async () => {
     // The page's script may still configure, and the parser lets microtasks run between two elements.
     await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
-    const hosts = [...new Set([...document.querySelectorAll(tag), ...[...waiting].map(({ host }) => host)])];
-    const early = first(hosts);
+    const early = first(tag);
     // The names of the bubbles may come later than their shapes and colours.
-    language(hosts[0] ?? document.documentElement);
+    const [one = document.documentElement] = hosts(tag);
+    language(one);
     // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
     const letters = BUBBLES;
     const octets = Uint8Array.fromBase64?.(btoa(letters)) ?? Uint8Array.from(letters, (letter) => letter.charCodeAt());
@@ -194,7 +208,6 @@ export function load(tag = "lead-light") {
   })().catch(async (error) => {
     broken = error;
     for (const row of waiting) {
-      row.language = language(row.host);
       await row.language.ready.catch(() => {});
       fail(row, error);
     }
@@ -224,6 +237,8 @@ function hint() {
 // Words
 
 const languages = new Map();
+/** Whether there are words in any language. */
+let hasWords = false;
 
 /** The language of an element: as configured, or as the page around it says. */
 function language(element) {
@@ -249,6 +264,7 @@ function fetchLanguage(tag) {
   found.dir = name === "ar" ? "rtl" : "ltr";
   found.ready = fetch(new URL(TEXTS[name], import.meta.url)).then(async (response) => {
     found.texts = await response.json();
+    hasWords = true;
     // What can be seen is drawn first; the names are for screen readers.
     whenIdle(() => attempt(() => {
       for (const row of rows) if (row?.language === found) paint(row.slot, row.face);
@@ -256,8 +272,8 @@ function fetchLanguage(tag) {
     }));
   });
   found.ready.catch((error) => {
-    languages.delete(tag);
     for (const row of rows) if (row?.language === found) fail(row, error);
+    languages.delete(tag);
   });
   return found;
 }
@@ -271,7 +287,7 @@ export const fill = (text, gaps) => text.replace(/\{(\w+)\}/g, (gap, name) => ga
 /** Finds the languages of all elements anew. */
 async function relabel() {
   languages.clear();
-  for (const row of [...rows, ...waiting]) if (row) row.language = language(row.host);
+  for (const row of [...rows, ...waiting]) if (row) row.spoken = language(row.host);
   await Promise.allSettled([...languages.values()].map(({ ready }) => ready));
   for (const row of rows) if (row) paint(row.slot, row.face);
 }
@@ -309,13 +325,23 @@ export async function post(path, body, again = true) {
 }
 
 /** The request for what the page shows so far: it travels while the module does. */
-function first(hosts) {
+function first(tag) {
   if (set) return undefined;
   const known = new Set(presets.map((status) => status?.lead));
-  // Before its upgrade an element has what the page wrote, or set.
-  const wanted = hosts.map((host) => host.lead ?? host.getAttribute("lead")).filter((id) => LEAD_ID.test(id ?? "") && !known.has(id));
-  const ids = [...new Set(wanted)].slice(0, 100);
+  const wanted = new Set();
+  for (const host of hosts(tag)) {
+    // Before its upgrade an element has what the page wrote, or set.
+    const id = host.lead ?? host.getAttribute("lead");
+    if (LEAD_ID.test(id ?? "") && !known.has(id) && wanted.add(id).size === 100) break;
+  }
+  const ids = [...wanted];
   return ids.length ? { ids, sentAt: now(), answer: post("v1/statuses", { leads: ids }) } : undefined;
+}
+
+/** The elements of the page, and those that wait where the page does not look. */
+function* hosts(tag) {
+  yield* document.querySelectorAll(tag);
+  for (const { host } of waiting) yield host;
 }
 
 async function settle(request, answer) {
@@ -376,18 +402,35 @@ export function watch(slot) {
 }
 
 const tones = [];
+/** A button of each tone: a copy shares its attributes until they change. */
+const buttons = {};
+
+function button(tone) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = tone;
+  for (const [name, value] of Object.entries({
+    part: "bubble", "aria-haspopup": "dialog", "aria-expanded": "false",
+    // Until its language is there.
+    "aria-label": "Status is loading",
+  })) made.setAttribute(name, value);
+  return made;
+}
 
 export function paint(slot, face) {
   const row = rows[slot];
   row.face = face;
   popover?.refreshed(slot);
-  const { language } = row;
-  const status = (language.names[face] ??= language.texts && named(language, face));
-  const lead = status && row.host.label?.trim();
-  draw(row, tones[face] ??= bubbles.tone(face), lead ? fill(word(language, "name.lead"), { lead, status }) : status);
+  draw(row, tones[face] ??= bubbles.tone(face), hasWords && named(row, face));
 }
 
-function named(language, face) {
+function named({ language, host }, face) {
+  const status = (language.names[face] ??= language.texts && spell(language, face));
+  const lead = status && host.label?.trim();
+  return lead ? fill(word(language, "name.lead"), { lead, status }) : status;
+}
+
+function spell(language, face) {
   const [status, reason] = [bubbles.name(face), bubbles.reason(face)].map((key) => key && word(language, key));
   return reason ? fill(word(language, "name.reason"), { status, reason }) : status;
 }
@@ -397,7 +440,9 @@ function draw(row, tone, name) {
   if (row.tone !== tone) {
     if (row.tone) mark(row, row.tone, false);
     mark(row, tone, true);
-    row.button.className = row.tone = tone;
+    row.tone = tone;
+    if (row.button) row.button.className = tone;
+    else row.root.append(row.button = (buttons[tone] ??= button(tone)).cloneNode());
   }
   if (name) row.button.ariaLabel = name;
   if (row.isBroken) row.button.title = row.isBroken = "";

@@ -153,7 +153,7 @@ fn the_manifest_names_every_part_and_property_that_there_is() {
         .collect();
     assert_eq!(named("cssProperties"), used);
     let sources = [
-        "embed/element.js",
+        "embed/page.js",
         "embed/popover.js",
         "popover/src/body.rs",
     ]

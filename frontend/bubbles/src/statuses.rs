@@ -338,10 +338,7 @@ impl Statuses {
     /// What is known of the lead of a row, and what went wrong if that is nothing. A status that could not be renewed is still shown.
     pub(crate) fn view(&mut self, slot: Slot) -> (Face, Option<Fault>) {
         match self.lead(slot) {
-            Some(lead) => {
-                let Change { face, fault, .. } = self.entry(lead).change();
-                (face, fault)
-            }
+            Some(lead) => self.entry(lead).view(),
             None => (Face::FAILED, Some(Fault::InvalidLead)),
         }
     }
@@ -389,7 +386,7 @@ impl Entry {
         }
     }
 
-    fn change(&self) -> Change {
+    fn view(&self) -> (Face, Option<Fault>) {
         let is_shown = !self.asked || self.again;
         let trouble = self.trouble.filter(|_| is_shown && self.known.is_none());
         let fault = trouble.map(|(_, trouble)| trouble.fault);
@@ -398,9 +395,14 @@ impl Entry {
         } else {
             Face::LOADING
         };
+        (self.known.map_or(unknown, |known| known.face), fault)
+    }
+
+    fn change(&self) -> Change {
+        let (face, fault) = self.view();
         Change {
             slots: self.slots.clone(),
-            face: self.known.map_or(unknown, |known| known.face),
+            face,
             learned: None,
             replaced: false,
             fault,
