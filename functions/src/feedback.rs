@@ -35,8 +35,9 @@ pub const ACCOUNT_TAG: &str = "leadlight-account";
 /// The message tag that names the lead. Feedback finds its leads by address; the tag is for people who read SES's events.
 pub const LEAD_TAG: &str = "leadlight-lead";
 
-/// How many addresses are written, and how many notifications are assigned to accounts, at a time.
-const CONCURRENCY: usize = 32;
+/// How many addresses are written, and how many notifications are assigned to accounts, at a time. So many keep the share of a
+/// processor busy that a function of 256 MB has; more would only hold more connections (`cargo dev bench lambda`).
+const CONCURRENCY: usize = 8;
 /// How many addresses are loaded by one request.
 const LOADED_AT_ONCE: usize = 100;
 /// What is not done this long before the deadline goes back to the queue: enough to answer, and for a write to be answered.

@@ -152,13 +152,9 @@ fn the_manifest_names_every_part_and_property_that_there_is() {
         .map(str::to_owned)
         .collect();
     assert_eq!(named("cssProperties"), used);
-    let sources = [
-        "embed/page.js",
-        "embed/popover.js",
-        "popover/src/body.rs",
-    ]
-    .map(|source| fs::read_to_string(root.join(source)).unwrap())
-    .concat();
+    let sources = ["embed/page.js", "embed/popover.js", "popover/src/body.rs"]
+        .map(|source| fs::read_to_string(root.join(source)).unwrap())
+        .concat();
     for part in named("cssParts") {
         assert!(
             sources.contains(&format!("\"{part}\"")),

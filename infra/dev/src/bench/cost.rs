@@ -2,9 +2,9 @@
 //!
 //! The engine says what each request consumes, as DynamoDB does (`ReturnConsumedCapacity`); a meter between it and the functions asks
 //! and adds up. What a million of them cost elsewhere follows from how many requests there are. Not on the card: storage, the widget's
-//! files, which browsers keep for a year, and what SES takes for the mail itself.
+//! files, which browsers keep for a year, what `EventBridge` takes for changes, and what SES takes for the mail itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use lambda_http::Body;
 use leadlight::account::AccountId;
 use leadlight::lead::Lead;
 use leadlight_functions::app::Leadlight;
-use leadlight_functions::{feedback, sends, statuses};
+use leadlight_functions::{changes, feedback, sends, statuses};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -26,6 +26,8 @@ use super::{events, fill, forward, median, settings};
 use crate::account::LocalAccount;
 use crate::engine::Engine;
 use crate::progress::Progress;
+use crate::stack;
+use crate::table_stream::TableStream;
 use crate::task::Task;
 
 /// What AWS takes, in US dollars: list prices of US East (N. Virginia) without any free tier, as published in 2026.
@@ -98,8 +100,24 @@ pub async fn cost(progress: &Progress) -> anyhow::Result<String> {
     take(&app, &events::addresses(1)).await?;
 
     progress.say("events");
+    let stream = TableStream::new(&engine.endpoint(), stack::TABLE);
+    let before = stream.records().await?.len();
     let new = meter
         .measure(async || take(&app, &events::addresses(BATCH)).await)
+        .await?;
+    let records = stream.records().await?.split_off(before);
+    let batches = records
+        .chunks(BATCH)
+        .map(|batch| json!({ "Records": batch }));
+    let batches = Mutex::new(batches.collect::<VecDeque<_>>());
+    let followed = meter
+        .measure(async || {
+            let batch = batches
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
+            follow(&app, batch.context("have a batch of the stream")?).await
+        })
         .await?;
     let known = events::addresses(BATCH);
     take(&app, &known).await?;
@@ -134,6 +152,7 @@ pub async fn cost(progress: &Progress) -> anyhow::Result<String> {
     let columns = [
         Column::of_events("events, new address", new.clone(), per_batch),
         Column::of_events("events, known address", again.clone(), per_batch),
+        Column::of_stream("archived and counted", followed, per_batch),
         Column::over_http("checked, 100 a call", check_many, per_batch),
         Column::over_http("checked, one a call", check_one, 1.0),
         Column::over_http("pages of 50 bubbles", view, 1.0),
@@ -154,6 +173,16 @@ async fn take(app: &Leadlight, addresses: &[String]) -> anyhow::Result<()> {
     ensure!(
         answer == json!({ "batchItemFailures": [] }),
         "the batch was answered with {answer}"
+    );
+    Ok(())
+}
+
+/// A batch of the table's stream, all of which must be followed.
+async fn follow(app: &Leadlight, batch: Value) -> anyhow::Result<()> {
+    let answer = changes::handle(&app.event_bus, batch, None).await?;
+    ensure!(
+        answer == json!({ "batchItemFailures": [] }),
+        "the stream's batch was answered with {answer}"
     );
     Ok(())
 }
@@ -206,6 +235,15 @@ impl Column {
             // Sent one by one, received and deleted ten at a time.
             queue_requests: 1.0 + 2.0 / QUEUE_BATCH,
             http_requests: 0.0,
+        }
+    }
+
+    /// Reading the stream costs a function nothing (DynamoDB pricing, *Streams*).
+    fn of_stream(name: &'static str, consumed: Consumed, per_invocation: f64) -> Self {
+        Self {
+            published: 0.0,
+            queue_requests: 0.0,
+            ..Self::of_events(name, consumed, per_invocation)
         }
     }
 
