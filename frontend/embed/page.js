@@ -97,7 +97,7 @@ function number(given) {
   let found = numbers.get(id);
   if (found === undefined && LEAD_ID.test(id)) {
     numbers.set(id, found = freeNumbers.pop() ?? leads.length);
-    leads[found] = { id, told: undefined, status: undefined, before: undefined };
+    leads[found] = { id };
   }
   return found;
 }

@@ -129,14 +129,16 @@ impl Statuses {
         }
     }
 
-    /// The leads that no row shows any longer, if there are too many of them. They are forgotten.
+    /// The leads that no row shows any longer, if there are too many of them. They are forgotten, but for those whose status
+    /// only the page can tell.
     pub(crate) fn forget(&mut self) -> Vec<Lead> {
         if self.used <= self.kept + MOST_UNSHOWN {
             return Vec::new();
         }
         let mut forgotten = Vec::new();
         for (lead, entry) in (0..).zip(&mut self.leads) {
-            if entry.used && entry.slots.is_empty() && !entry.asked {
+            let is_preset = entry.known.is_some_and(|known| known.preset);
+            if entry.used && entry.slots.is_empty() && !entry.asked && !is_preset {
                 *entry = Entry::default();
                 forgotten.push(lead);
             }
@@ -719,6 +721,20 @@ mod tests {
         assert!(statuses.used <= 2 + MOST_UNSHOWN);
         assert_eq!(statuses.view(0), (ACTIVE, None), "what is shown is kept");
         assert!(!free.contains(&A));
+    }
+
+    #[test]
+    fn what_the_page_has_told_is_not_forgotten() {
+        let mut statuses = Statuses::default();
+        for lead in 0..5_000 {
+            statuses.learn(lead, SOFT, 0.0, true);
+        }
+        statuses.connect(0, Some(0), 0.0);
+        statuses.disconnect(0);
+        assert!(statuses.forget().is_empty());
+        statuses.connect(0, Some(4_999), 1.0);
+        assert_eq!(statuses.view(0), (SOFT, None));
+        assert_eq!(statuses.take_requests(1.0), []);
     }
 
     #[test]
