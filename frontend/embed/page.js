@@ -38,7 +38,8 @@ let loading;
 /** Why it does not, once that is known. */
 let broken;
 const waiting = new Set();
-let presets = [];
+/** Statuses that the page has already, by the ids of their leads, until those have numbers. */
+const presets = new Map();
 
 /**
  * Says where Leadlight's API is and how to be let in. May be called again, with what has changed.
@@ -57,11 +58,12 @@ export function configure(given) {
 
 /** Statuses that the page has already. */
 export function setStatuses(statuses) {
-  if (!running) {
-    presets.push(...statuses);
-    return;
+  for (const status of statuses) {
+    const id = String(status?.lead);
+    const lead = numbers.get(id);
+    if (lead === undefined) presets.set(id, status);
+    else attempt(() => tell(lead, status));
   }
-  attempt(() => bubbles.preset(...heardOf(statuses)));
 }
 
 // Elements
@@ -82,8 +84,10 @@ export function connect(row) {
     rows[row.slot] = row;
     listen(row.host.getRootNode());
   }
-  row.lead = number(row.host.lead);
-  attempt(() => bubbles.connect(row.slot, row.lead), row);
+  attempt(() => {
+    row.lead = number(row.host.lead);
+    paint(row.slot, bubbles.connect(row.slot, row.lead));
+  }, row);
 }
 
 /** As leadlight's `LeadId`: one id that is none would spoil the request of a hundred. */
@@ -98,6 +102,9 @@ function number(given) {
   if (found === undefined && LEAD_ID.test(id)) {
     numbers.set(id, found = freeNumbers.pop() ?? leads.length);
     leads[found] = { id };
+    const status = presets.get(id);
+    presets.delete(id);
+    if (status) tell(found, status);
   }
   return found;
 }
@@ -112,6 +119,12 @@ function faceOf({ status, reason, cause }) {
   let face = faces.get(key);
   if (face === undefined) faces.set(key, face = bubbles.face(code(status), code(reason), code(cause)));
   return face;
+}
+
+/** Says what is known of a lead from now on: by the page, or because it was checked. */
+function tell(lead, status, isChecked = false) {
+  leads[lead].told = status;
+  bubbles.tell(lead, faceOf(status), isChecked);
 }
 
 /** The numbers of the leads that these statuses are of, and the face of each; `learned` hears which are what is known from now on. */
@@ -184,9 +197,6 @@ export function load(tag = "lead-light") {
     // The page's script may still configure, and the parser lets microtasks run between two elements.
     await new Promise(document.readyState === "loading" ? setTimeout : queueMicrotask);
     const early = first(tag);
-    // The names of the bubbles may come later than their shapes and colours.
-    const [one = document.documentElement] = hosts(tag);
-    language(one);
     // It is in this very file, a letter for each of its octets: another request would be another journey, before anything is seen.
     const letters = BUBBLES;
     const octets = Uint8Array.fromBase64?.(btoa(letters)) ?? Uint8Array.from(letters, (letter) => letter.charCodeAt());
@@ -194,16 +204,17 @@ export function load(tag = "lead-light") {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(octets), { a: bubbles.imports() });
     bubbles.begin(exports);
     running = true;
-    const given = presets;
-    presets = [];
-    setStatuses(given);
     if (early) settle(bubbles.expect(early.ids.map(number), early.sentAt), early.answer);
     for (const row of waiting) connect(row);
     waiting.clear();
     addEventListener("online", wake);
     document.addEventListener("visibilitychange", wake);
     if (settings.preload) loadPopover();
-    else requestAnimationFrame(() => { (globalThis.requestIdleCallback ?? setTimeout)(loadPopover); });
+    // What can be seen is drawn first: the names are for screen readers, and the popover for whoever comes near.
+    requestAnimationFrame(() => whenIdle(() => {
+      language(rows.find(Boolean)?.host ?? document.documentElement);
+      loadPopover();
+    }));
     setTimeout(hint, UNCONFIGURED_MS);
   })().catch(async (error) => {
     broken = error;
@@ -265,7 +276,6 @@ function fetchLanguage(tag) {
   found.ready = fetch(new URL(TEXTS[name], import.meta.url)).then(async (response) => {
     found.texts = await response.json();
     hasWords = true;
-    // What can be seen is drawn first; the names are for screen readers.
     whenIdle(() => attempt(() => {
       for (const row of rows) if (row?.language === found) paint(row.slot, row.face);
       replay();
@@ -327,12 +337,11 @@ export async function post(path, body, again = true) {
 /** The request for what the page shows so far: it travels while the module does. */
 function first(tag) {
   if (set) return undefined;
-  const known = new Set(presets.map((status) => status?.lead));
   const wanted = new Set();
   for (const host of hosts(tag)) {
     // Before its upgrade an element has what the page wrote, or set.
     const id = host.lead ?? host.getAttribute("lead");
-    if (LEAD_ID.test(id ?? "") && !known.has(id) && wanted.add(id).size === 100) break;
+    if (LEAD_ID.test(id ?? "") && !presets.has(id) && wanted.add(id).size === 100) break;
   }
   const ids = [...wanted];
   return ids.length ? { ids, sentAt: now(), answer: post("v1/statuses", { leads: ids }) } : undefined;
@@ -470,8 +479,9 @@ export function changed(slot) {
 /** A press of Check again ended; with a status if the server could say one. */
 export function checked(lead, told, ended) {
   outcome = ended;
-  const [of, [face]] = heardOf([told ?? leads[lead]?.status]);
-  if (of.length > 0) bubbles.checked(of[0], face);
+  const status = told ?? leads[lead]?.status;
+  const of = number(status?.lead);
+  if (of !== undefined) tell(of, status, true);
   outcome = null;
 }
 

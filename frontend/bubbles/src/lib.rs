@@ -62,16 +62,17 @@ pub fn face(status: &str, reason: &str, cause: &str) -> u32 {
     Face::of(status, reason, cause).number()
 }
 
-/// An element was connected, or given to another lead.
+/// An element was connected, or given to another lead. Returns the face that it has from now on.
 #[wasm_bindgen]
-pub fn connect(slot: u32, lead: Option<u32>) {
+#[must_use]
+pub fn connect(slot: u32, lead: Option<u32>) -> u32 {
     let now = now();
     if with(|statuses| statuses.connect(slot, lead, now)) {
         watch(slot);
     }
-    let (face, _) = with(|statuses| statuses.view(slot));
-    paint(slot, face.number());
     flush_soon();
+    let (face, _) = with(|statuses| statuses.view(slot));
+    face.number()
 }
 
 /// An element was disconnected.
@@ -129,7 +130,7 @@ pub fn configured() {
 #[wasm_bindgen]
 pub fn unconfigured() {
     let now = now();
-    tell(&with(|statuses| statuses.give_up(Fault::Unconfigured, now)));
+    carry_out(&with(|statuses| statuses.give_up(Fault::Unconfigured, now)));
 }
 
 /// The page asks to read the status again.
@@ -139,30 +140,15 @@ pub fn refresh(slot: u32) {
     flush_soon();
 }
 
-/// The page has the statuses of these leads already; each has a face.
+/// The status of a lead was told otherwise than in answer to a request: the page has it, or a press of Check again has ended with
+/// it. After a press the page is told even where it is the same as before, for the log has a new entry.
 #[wasm_bindgen]
-pub fn preset(leads: &[u32], faces: &[u32]) {
-    let now = now();
-    let told = told(leads, faces);
-    tell(&with(|statuses| {
-        let changes = told.into_iter();
-        changes
-            .map(|(lead, face)| statuses.learn(lead, face, now, true))
-            .collect::<Vec<_>>()
-    }));
-}
-
-/// A press of Check again ended with this status. The page is told even where that is the same as before, for the log has a new
-/// entry.
-#[wasm_bindgen]
-pub fn checked(lead: u32, face: u32) {
+pub fn tell(lead: u32, face: u32, is_checked: bool) {
     let now = now();
     let face = Face::from_number(face);
-    let change = with(|statuses| statuses.learn(lead, face, now, false));
-    tell(&[Change {
-        replaced: true,
-        ..change
-    }]);
+    let mut change = with(|statuses| statuses.learn(lead, face, now, !is_checked));
+    change.replaced |= is_checked;
+    carry_out(&[change]);
 }
 
 /// A request left before this module had arrived. Returns its number.
@@ -193,7 +179,7 @@ pub fn answer(request: u32, status: u16, retry_at: f64, leads: &[u32], faces: &[
     let told = told(leads, faces);
     let reply = Trouble::check(status, retry_at).map(|()| told.as_slice());
     let chance = chance();
-    tell(&with(|statuses| {
+    carry_out(&with(|statuses| {
         statuses.answer(request, reply, now, chance)
     }));
     if let Some(due) = with(|statuses| statuses.due()) {
@@ -236,7 +222,7 @@ fn told(leads: &[u32], faces: &[u32]) -> Vec<(u32, Face)> {
     leads.iter().copied().zip(faces).collect()
 }
 
-fn tell(changes: &[Change]) {
+fn carry_out(changes: &[Change]) {
     for change in changes {
         if let Some(lead) = change.learned {
             learned(lead);
