@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use leadlight_functions::feedback::{self, HandleError};
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ on_both_engines!(
     a_complaint_reaches_the_leads_before_the_evidence,
     a_crash_between_leads_and_evidence_is_finished_by_the_redelivery,
     a_lead_linked_while_a_complaint_is_recorded_is_marked_too,
+    a_complaint_reaches_the_leads_beyond_a_page_of_links,
     what_is_not_done_in_time_goes_back_to_the_queue,
     soft_bounces_block_by_days_and_a_newer_delivery_ends_them,
     feedback_of_one_account_never_touches_another,
@@ -1173,6 +1175,29 @@ async fn a_lead_linked_while_a_complaint_is_recorded_is_marked_too(world: World)
         world.status("bob").await.reason.as_deref(),
         Some("spam_complaint")
     );
+}
+
+/// A page of a query ends at 1 MB (`DynamoDB` developer guide, *paginating table query results*).
+async fn a_complaint_reaches_the_leads_beyond_a_page_of_links(world: World) {
+    world.save("zoe", ANN).await;
+    let linked = stream::iter(0..6_000)
+        .map(async |n| {
+            let lead = lead_id(&format!("{n:0128}"));
+            let address = key_of(ANN);
+            world
+                .table()
+                .link(&world.acme.account, &address, &lead)
+                .await
+        })
+        .buffer_unordered(16);
+    linked.try_collect::<Vec<()>>().await.unwrap();
+    world.table_calls.take_calls();
+    world.deliver_once(&[complaint(&[ANN], days_ago(1))]).await;
+    let operations = world.table_calls.take_operations();
+    let queries = operations.iter().filter(|name| *name == "Query").count();
+    assert_eq!(queries, 4, "two pages, before the evidence and after it");
+    let lead = world.stored_lead("zoe").await.unwrap();
+    assert_eq!(lead.complaints.len(), 1);
 }
 
 async fn what_is_not_done_in_time_goes_back_to_the_queue(world: World) {

@@ -140,8 +140,9 @@ pub fn refresh(slot: u32) {
     flush_soon();
 }
 
-/// The status of a lead was told otherwise than in answer to a request: the page has it, or a press of Check again has ended with
-/// it. After a press the page is told even where it is the same as before, for the log has a new entry.
+/// The page has the status of a lead already, or a press of Check again has ended with it.
+///
+/// After a press the page is told even where it is the same as before, for the log has a new entry.
 #[wasm_bindgen]
 pub fn tell(lead: u32, face: u32, is_checked: bool) {
     let now = now();
