@@ -2,11 +2,11 @@
 
 import css from "lead-light/bubble.css";
 
-import { Row, configure, connect, disconnect, findRowsBy, gesture, load, refresh, setStatuses, whenRunning, whenWorthIt } from "./page.js";
+import { Row, configure, connect, disconnect, findRowsBy, gesture, load, popoverSheet, refresh, setStatuses, whenRunning, whenWorthIt } from "./page.js";
 
 const sheet = new CSSStyleSheet();
 sheet.replaceSync(css);
-const sheets = [sheet];
+const sheets = [sheet, popoverSheet];
 const closed = { mode: "closed" };
 const early = ["lead", "label", "density", "status"];
 

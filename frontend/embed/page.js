@@ -210,11 +210,11 @@ export function load(tag = "lead-light") {
     addEventListener("online", wake);
     document.addEventListener("visibilitychange", wake);
     if (settings.preload) loadPopover();
-    // What can be seen is drawn first: the names are for screen readers, and the popover for whoever comes near.
-    requestAnimationFrame(() => whenIdle(() => {
+    // What can be seen is on the screen first: the names are for screen readers, and the popover for whoever comes near.
+    requestAnimationFrame(() => requestAnimationFrame(() => whenIdle(() => {
       language(rows.find(Boolean)?.host ?? document.documentElement);
       loadPopover();
-    }));
+    })));
     setTimeout(hint, UNCONFIGURED_MS);
   })().catch(async (error) => {
     broken = error;
@@ -521,6 +521,8 @@ function hear(event) {
   else gesture(kind, row.slot);
 }
 
+/** How the popover looks. Every row has it from the start: a row that is given a sheet later has Chromium look through all rows. */
+export const popoverSheet = new CSSStyleSheet();
 /** The second module, once it runs. */
 let popover;
 let coming;
@@ -557,7 +559,7 @@ function loadPopover() {
   // By a name of its own each time: nothing is left of one that was lost, and some browsers remember that a script did not come.
   coming ??= import(new URL(losses ? `${POPOVER}?${losses}` : POPOVER, import.meta.url)).then(async (hands) => {
     await hands.begin({
-      lost, settings, rows, leads, word, fill, mark, dispatch, post, attempt, checked,
+      lost, sheet: popoverSheet, settings, rows, leads, word, fill, mark, dispatch, post, attempt, checked,
       // Named one by one, so that nothing else has to be kept for it.
       name: bubbles.name, reason: bubbles.reason, see: bubbles.see, refresh: bubbles.refresh, meaning: bubbles.meaning,
     });

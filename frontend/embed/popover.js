@@ -4,9 +4,6 @@
 import css from "lead-light/popover.css";
 import * as module from "lead-light/popover";
 
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(css);
-
 const surface = document.createElement("div");
 surface.id = "popover";
 for (const [name, value] of Object.entries({
@@ -16,6 +13,8 @@ for (const [name, value] of Object.entries({
 let page;
 /** The row that it is open at, kept because its element may be gone when it closes. */
 let row;
+/** Whether it has its place at that row. */
+let placed;
 let timer;
 /** Whether it is we who move the focus, which previews nothing. */
 let refocusing = false;
@@ -28,6 +27,7 @@ let lifting;
 /** Starts the module with what `page.js` has. */
 export async function begin(given) {
   page = given;
+  page.sheet.replaceSync(css);
   const { instance } = await WebAssembly.instantiateStreaming(fetch(new URL(WASM, import.meta.url)), { a: module.imports() });
   module.begin(guarded(instance.exports));
   module.start(surface);
@@ -94,7 +94,8 @@ surface.addEventListener("pointerdown", ({ button }) => {
   hold(true);
 });
 surface.addEventListener("focusin", () => row && gesture("engage", row.slot));
-surface.addEventListener("toggle", moved);
+// What is drawn moves it too, but two rows may say the same.
+surface.addEventListener("toggle", () => placed || moved());
 
 function hold(held) {
   page.attempt(() => module.hold(held, Date.now()));
@@ -127,10 +128,9 @@ function isWithin(path) {
 
 export function open(slot) {
   row = page.rows[slot];
+  placed = false;
   surface.lang = row.language.tag;
   surface.dir = row.language.dir;
-  for (const details of surface.querySelectorAll("details")) details.open = false;
-  row.root.adoptedStyleSheets = [row.root.adoptedStyleSheets[0], sheet];
   row.root.append(surface);
   surface.showPopover();
   row.button.ariaExpanded = "true";
@@ -165,7 +165,7 @@ function leave() {
   row = undefined;
 }
 
-export const enter = () => (surface.querySelector("button, summary, a") ?? surface).focus();
+export const enter = () => (surface.querySelector("button, a") ?? surface).focus();
 
 export const retain = (part) => {
   // Left alone, the focus would fall out of the popover with the control and close it.
@@ -181,6 +181,7 @@ export function measure() {
 }
 
 export function put(left, top, bottom, room) {
+  placed = true;
   const pixels = (length) => (length < 0 ? "auto" : `${length}px`);
   Object.assign(surface.style, { left: pixels(left), top: pixels(top), bottom: pixels(bottom), maxHeight: pixels(room) });
 }

@@ -524,9 +524,10 @@ impl Tree {
         said.join(" ")
     }
 
-    /// The names of the buttons in it.
+    /// The names of the buttons in it that do something: not of those that only show more.
     pub(crate) fn buttons(&self) -> Vec<&str> {
         self.all("button")
+            .filter(|button| button.expanded.is_none())
             .map(|button| button.name.as_str())
             .collect()
     }

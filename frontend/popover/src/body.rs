@@ -9,13 +9,15 @@ use yew::{AttrValue, Callback, Component, Context, Html, MouseEvent, Properties,
 use crate::content::{Content, Ending, Offer, Sentence};
 use crate::dates::distance;
 use crate::intent::Slot;
-use crate::{check_again, drawn, exact, heading, iso, relative, take, words};
+use crate::{check_again, drawn, exact, expand, heading, iso, relative, take, words};
 
 /// What the popover shows, and of whom.
 #[derive(Clone, Debug, Default, PartialEq, Properties)]
 pub(crate) struct Shown {
     pub(crate) slot: Slot,
     pub(crate) content: Option<Content>,
+    /// Whether the provider's own text is shown.
+    pub(crate) expanded: bool,
     /// Whether the suggested address can be taken by a press.
     pub(crate) accept: Offer,
     /// Where support is reached.
@@ -59,6 +61,8 @@ struct Attributes {
     outcome: Option<&'static str>,
     /// Whether it is a button that is pressed already.
     busy: bool,
+    /// Whether it is a button by which something is shown, and that is.
+    expanded: Option<&'static str>,
     /// What a press on it does.
     onclick: Option<Callback<MouseEvent>>,
 }
@@ -91,14 +95,19 @@ fn parts(shown: &Shown, said: &Content) -> Vec<Html> {
         parts.push(part("p", "advice", sentence(key, *time, now)));
     }
     if let Some(diagnostic) = &said.diagnostic {
-        let summary = Attributes {
+        // No `<details>`: it has a sheet and a list marker of its own, for which Chromium looks through the whole page each time.
+        let button = Attributes {
             tabindex,
+            expanded: Some(if shown.expanded { "true" } else { "false" }),
+            onclick: Some(Callback::from(move |_| expand(slot, now))),
             ..Attributes::default()
         };
         let said = vec![words("provider_text", false).into()];
-        let summary = element("summary", "summary", summary, said);
-        let quoted = text("q", "diagnostic", diagnostic.clone());
-        parts.push(part("details", "provider", vec![summary, quoted]));
+        parts.push(element("button", "provider", button, said));
+        let quoted = shown
+            .expanded
+            .then(|| text("q", "diagnostic", diagnostic.clone()));
+        parts.push(quoted.unwrap_or_default());
     }
     let key = if said.check_again == Offer::Sending {
         "check.checking"
@@ -153,6 +162,7 @@ fn element(
         datetime,
         outcome,
         busy,
+        expanded,
         onclick,
     } = attributes;
     // Only the heading is pointed at by its id.
@@ -162,7 +172,7 @@ fn element(
     let target = href.as_ref().map(|_| "_blank");
     let busy = busy.then_some("true");
     html! {
-        <@{tag} {id} {part} {role} type={kind} {tabindex} {href} {target} {datetime} data-outcome={outcome} aria-disabled={busy} {onclick}>
+        <@{tag} {id} {part} {role} type={kind} {tabindex} {href} {target} {datetime} data-outcome={outcome} aria-disabled={busy} aria-expanded={expanded} {onclick}>
             { children }
         </@>
     }

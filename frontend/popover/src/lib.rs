@@ -97,6 +97,8 @@ struct Popover {
     checks: Vec<(u32, Check)>,
     /// The lead whose suggested address is being saved.
     accepting: Option<u32>,
+    /// Whether it shows the provider's own text.
+    expanded: bool,
     /// Whether the focus is to go into it once it is drawn.
     focus_due: bool,
     /// Whether somebody is pressing something in it. Nothing is drawn then: what moves away under a press is not pressed.
@@ -257,7 +259,10 @@ fn show(slot: Slot, now: f64) {
     if with(|popover| popover.intent.open()) != Some(slot) {
         return;
     }
-    with(|popover| popover.held = false);
+    with(|popover| {
+        popover.held = false;
+        popover.expanded = false;
+    });
     see(slot);
     draw(slot, now);
     open(slot);
@@ -285,6 +290,12 @@ pub(crate) fn check_again(slot: Slot, now: f64) {
         recheck(slot, lead);
         refreshed(slot, now);
     }
+}
+
+/// Somebody wants to see the provider's own text, or no longer.
+pub(crate) fn expand(slot: Slot, now: f64) {
+    with(|popover| popover.expanded = !popover.expanded);
+    refreshed(slot, now);
 }
 
 /// Somebody takes the suggested address.
@@ -317,10 +328,15 @@ fn draw(slot: Slot, now: f64) {
         return;
     }
     let lead = lead(slot);
-    let (check, accepting, pinned) = with(|popover| {
+    let (check, accepting, pinned, expanded) = with(|popover| {
         let check = lead.and_then(|lead| popover.check(lead));
         let accepting = lead.is_some() && popover.accepting == lead;
-        (check, accepting, popover.intent.is_pinned())
+        (
+            check,
+            accepting,
+            popover.intent.is_pinned(),
+            popover.expanded,
+        )
     });
     let told = told(slot);
     let content = content(told, check, now);
@@ -329,7 +345,7 @@ fn draw(slot: Slot, now: f64) {
     for (part, stays) in [
         ("action", content.check_again != Offer::None),
         ("suggestion-action", content.suggestion.is_some()),
-        ("summary", content.diagnostic.is_some()),
+        ("provider", content.diagnostic.is_some()),
         ("support", support.is_some()),
         ("log", log.is_some()),
     ] {
@@ -341,6 +357,7 @@ fn draw(slot: Slot, now: f64) {
         slot,
         now,
         pinned,
+        expanded,
         accept: match (accepts(), accepting) {
             (false, _) => Offer::None,
             (true, false) => Offer::Ready,
